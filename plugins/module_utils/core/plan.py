@@ -1,0 +1,337 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the ovn_k8s.cluster authors
+"""The plan: what has to change so that the actual rows become the desired ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from .changes import Change, Delete, Hold, Insert, Operation, Update
+from .database import Database, StoredRow, naming_column, row_name
+from .errors import InvalidValue, MissingReference, OwnershipConflict
+from .rows import ID_KEY, OWNER_KEY, MapPatch, Parent, Ref, Row, SetPatch
+from .schema import Column, Table
+from .values import NamedUuid, Uuid, empty, normalise
+
+Owners = Collection[str] | Callable[[str], bool]
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Changes that one transaction makes. An empty plan is false."""
+
+    changes: tuple[Change, ...]
+    actual: Database
+
+    def __bool__(self) -> bool:
+        return bool(self.changes)
+
+    def operations(self) -> list[Operation]:
+        """The transaction: first every guard, then every change."""
+        guards = {str(guard): guard for change in self.changes for guard in change.guards()}
+        return [*guards.values(), *(operation for change in self.changes for operation in change.operations())]
+
+    def diff(self) -> dict[str, dict[str, Any]]:
+        """What Ansible shows: `before` and `after`, each {"<table> <name>": {column: value}}."""
+        before: dict[str, Any] = {}
+        after: dict[str, Any] = {}
+        names = {c.symbol: c.name for c in self.changes if isinstance(c, Insert)}
+        for change in self.changes:
+            title = f"{change.table.name} {change.name}"
+            if isinstance(change, Insert):
+                after[title] = self._readable(change.table, change.columns, names)
+            elif isinstance(change, Update):
+                old = {column: value for column, (value, _) in change.columns.items()}
+                new = {column: value for column, (_, value) in change.columns.items()}
+                before.setdefault(title, {}).update(self._readable(change.table, old, names))
+                after.setdefault(title, {}).update(self._readable(change.table, new, names))
+            elif isinstance(change, Delete):
+                before[title] = self._readable(change.table, change.columns, names)
+            else:
+                stored = self.actual.get(change.table.name, change.uuid)
+                value = stored.columns[change.column.name] if stored else frozenset()
+                column = change.column.name
+                became = (value - change.leave) | change.enter
+                before.setdefault(title, {}).update(self._readable(change.table, {column: value}, names))
+                after.setdefault(title, {}).update(self._readable(change.table, {column: became}, names))
+        return {"before": before, "after": after}
+
+    def _readable(self, table: Table, columns: Mapping[str, Any], names: Mapping[NamedUuid, str]) -> dict[str, Any]:
+        return {
+            name: _plain(value, partial(self._atom, table.columns[name], names))
+            for name, value in sorted(columns.items())
+            if value not in (None, frozenset(), {})
+        }
+
+    def _atom(self, column: Column, names: Mapping[NamedUuid, str], atom: Any) -> Any:
+        if isinstance(atom, NamedUuid):
+            return names.get(atom, str(atom))
+        if isinstance(atom, Uuid):
+            for base in (column.key, column.value):
+                row = self.actual.get(base.ref_table, atom) if base and base.ref_table else None
+                if row:
+                    return row_name(self.actual.schema.tables[row.table], row.columns) or str(atom)
+            return str(atom)
+        return atom
+
+
+def _plain(value: Any, atom: Callable[[Any], Any]) -> Any:
+    if isinstance(value, frozenset):
+        return sorted((atom(item) for item in value), key=str)
+    if isinstance(value, dict):
+        return {str(atom(key)): atom(item) for key, item in sorted(value.items())}
+    return atom(value)
+
+
+def plan(
+    desired: Iterable[Row],
+    actual: Database,
+    *,
+    owners: Owners = (),
+    absent: Iterable[Key] = (),
+    owner: str = "",
+) -> Plan:
+    """Compare desired rows with the actual ones.
+
+    Args:
+        desired: the rows that shall be there, in any order.
+        actual: the rows that are there.
+        owners: whose rows shall be there only if they are desired: names, or a predicate on names.
+        absent: (table, name) of rows that shall not be there; missing ones are fine.
+        owner: for whom `absent` speaks; a row of another owner is an error.
+
+    Raises:
+        PlanError: see its subclasses; nothing was written.
+    """
+    return _Planner(actual, list(desired)).run(owners, list(absent), owner)
+
+
+class _Planner:
+    def __init__(self, actual: Database, desired: list[Row]) -> None:
+        self.actual = actual
+        self.desired: dict[Key, Row] = {}
+        for row in desired:
+            if (row.table, row.name) in self.desired:
+                raise InvalidValue(f"{row.table} {row.name!r} is wanted twice")
+            self.desired[row.table, row.name] = row
+        self.stored: dict[Key, StoredRow] = {}
+        self.symbols: dict[Key, NamedUuid] = {}
+        self.deleted: dict[str, StoredRow] = {}
+        self.updates: list[Update] = []
+        self.inserts: dict[Key, dict[str, Any]] = {}
+        self.enter: dict[tuple[str, str, str], set[Any]] = {}
+        self.leave: dict[tuple[str, str, str], set[Any]] = {}
+
+    def run(self, owners: Owners, absent: list[Key], owner: str) -> Plan:
+        for key, row in self.desired.items():
+            found = self.actual.find(*key)
+            if found is None:
+                self.symbols[key] = NamedUuid(f"row{len(self.symbols)}")
+            else:
+                self._check_owner(row.owner, found, row.name)
+                self.stored[key] = found
+        self._mark_deleted(owners, absent, owner)
+        for key, row in self.desired.items():
+            columns = self._columns(row)
+            if key in self.stored:
+                self._update(row, self.stored[key], columns)
+            else:
+                self.inserts[key] = self._inserted(row, columns)
+        for row in self.desired.values():
+            if row.parent:
+                self._hold(row, row.parent)
+        self._let_go()
+        return Plan(tuple(self._changes()), self.actual)
+
+    @staticmethod
+    def _check_owner(wanted: str, found: StoredRow, name: str) -> None:
+        if found.owner != wanted:
+            raise OwnershipConflict(found.table, name, found.owner, wanted)
+
+    def _mark_deleted(self, owners: Owners, absent: list[Key], owner: str) -> None:
+        for table, name in absent:
+            row = self.actual.find(table, name)
+            if row:
+                self._check_owner(owner, row, name)
+                self.deleted[row.uuid] = row
+        wanted = {row.uuid for row in self.stored.values()}
+        names = [name for name in self.actual.owners() if owners(name)] if callable(owners) else owners
+        for name in names:
+            for row in self.actual.owned(name):
+                if row.uuid not in wanted:
+                    self.deleted[row.uuid] = row
+
+    def _columns(self, row: Row) -> dict[str, Any]:
+        """The managed columns, owner and id included, with references resolved and values checked."""
+        table = self.actual.schema.tables[row.table]
+        columns = dict(row.columns)
+        marks = {OWNER_KEY: row.owner} if row.owner else {}
+        naming = naming_column(table)
+        if naming and not table.singleton:
+            columns.setdefault(naming, row.name)
+        elif not table.singleton:
+            marks[ID_KEY] = row.name
+        if marks:
+            ids = columns.get("external_ids", MapPatch())
+            if isinstance(ids, MapPatch):
+                columns["external_ids"] = MapPatch({**ids.set, **marks}, ids.remove)
+            else:
+                columns["external_ids"] = {**ids, **marks}
+        resolved = {}
+        for name, value in columns.items():
+            column = table.columns.get(name)
+            if column is None:
+                raise InvalidValue(
+                    f"{row.table} {row.name!r}: this database "
+                    f"(schema {self.actual.schema.version}) has no column {name}"
+                )
+            try:
+                resolved[name] = self._resolve(row, column, value)
+            except InvalidValue as error:
+                raise InvalidValue(f"{row.table} {row.name!r}: {error}") from None
+        return resolved
+
+    def _resolve(self, row: Row, column: Column, value: Any) -> Any:
+        if isinstance(value, MapPatch):
+            return MapPatch(normalise(column, value.set), value.remove)
+        if isinstance(value, SetPatch):
+            return SetPatch(self._members(row, column, value.add), self._members(row, column, value.remove))
+        if isinstance(value, Ref):
+            return normalise(column, self._reference(row, value))
+        if column.is_map and isinstance(value, Mapping):
+            return normalise(
+                column, {k: self._reference(row, v) if isinstance(v, Ref) else v for k, v in value.items()}
+            )
+        if column.key.kind == "uuid" and isinstance(value, Iterable) and not isinstance(value, str):
+            return normalise(column, self._members(row, column, value))
+        return normalise(column, value)
+
+    def _members(self, row: Row, column: Column, members: Iterable[Any]) -> frozenset[Any]:
+        return frozenset(self._reference(row, item) if isinstance(item, Ref) else item for item in members)
+
+    def _reference(self, row: Row, ref: Ref) -> Uuid | NamedUuid:
+        key = (ref.table, ref.name)
+        if key in self.symbols:
+            return self.symbols[key]
+        found = self.stored.get(key) or self.actual.find(*key)
+        if found is None or found.uuid in self.deleted:
+            raise MissingReference(
+                f"{row.table} {row.name!r} refers to {ref.table} {ref.name!r}, which does not exist; create it first"
+            )
+        return found.uuid
+
+    def _inserted(self, row: Row, columns: Mapping[str, Any]) -> dict[str, Any]:
+        table = self.actual.schema.tables[row.table]
+        if table.singleton:
+            raise MissingReference(f"{row.table}: the database has no such row yet; is its daemon initialised?")
+        needs_holder = row.parent is None and not table.root and row.table in self.actual.schema.referrers
+        symbol = self.symbols[row.table, row.name]
+        if needs_holder and not any(symbol in _atoms(value) for value in self._pending_values()):
+            raise MissingReference(f"{row.table} {row.name!r}: no row would hold it; give its parent")
+        values: dict[str, Any] = {}
+        for name, value in columns.items():
+            nothing = empty(table.columns[name])
+            initial = _patched(nothing, value)
+            if initial != nothing:
+                values[name] = initial
+        return values
+
+    def _pending_values(self) -> Iterator[Any]:
+        """Everything that desired rows put into their reference columns."""
+        for row in self.desired.values():
+            table = self.actual.schema.tables[row.table]
+            for name, value in row.columns.items():
+                column = table.columns.get(name)
+                if column and column.key.kind == "uuid":
+                    yield self._resolve(row, column, value)
+
+    def _update(self, row: Row, stored: StoredRow, columns: Mapping[str, Any]) -> None:
+        table = self.actual.schema.tables[row.table]
+        changed = {}
+        for name, value in columns.items():
+            column = table.columns[name]
+            old = stored.columns.get(name, empty(column))
+            new = _patched(old, value)
+            if new != old:
+                if not column.mutable:
+                    raise InvalidValue(
+                        f"{row.table} {row.name!r}: column {name} cannot be changed from {old!r} once the row exists; "
+                        "delete the row first"
+                    )
+                changed[name] = (old, new)
+        if changed:
+            self.updates.append(Update(table, row.name, stored.uuid, changed))
+
+    def _hold(self, row: Row, parent: Parent) -> None:
+        """See that the parent holds the row, and that no other row of the parent's kind does."""
+        key = (row.table, row.name)
+        child: Any = self.symbols.get(key) or self.stored[key].uuid
+        parent_key = (parent.table, parent.name)
+        if parent_key in self.inserts:
+            columns = self.inserts[parent_key]
+            columns[parent.column] = frozenset(columns.get(parent.column, frozenset())) | {child}
+            held_by = None
+        else:
+            holder = self.stored.get(parent_key) or self.actual.find(*parent_key)
+            if holder is None or holder.uuid in self.deleted:
+                raise MissingReference(
+                    f"{row.table} {row.name!r} belongs into {parent.table} {parent.name!r}, which does not exist; "
+                    "create it first"
+                )
+            held_by = holder.uuid
+            if child not in holder.columns.get(parent.column, frozenset()):
+                self.enter.setdefault((parent.table, holder.uuid, parent.column), set()).add(child)
+            elif key in self.stored:
+                return
+        if key in self.stored:
+            for holder, column in self.actual.holders(row.table, child):
+                if holder.table == parent.table and holder.uuid != held_by:
+                    self.leave.setdefault((holder.table, holder.uuid, column), set()).add(child)
+
+    def _let_go(self) -> None:
+        """Deleted rows leave the rows that hold them, unless those are deleted too."""
+        for row in self.deleted.values():
+            for holder, column in self.actual.holders(row.table, row.uuid):
+                if holder.uuid not in self.deleted:
+                    self.leave.setdefault((holder.table, holder.uuid, column), set()).add(row.uuid)
+
+    def _changes(self) -> Iterator[Change]:
+        schema = self.actual.schema
+        for key, columns in self.inserts.items():
+            yield Insert(schema.tables[key[0]], key[1], self.symbols[key], columns)
+        yield from self.updates
+        for table, uuid, column in sorted({*self.enter, *self.leave}):
+            holder = self.actual.get(table, uuid)
+            if holder is None:
+                continue
+            place = (table, uuid, column)
+            enter, leave = frozenset(self.enter.get(place, ())), frozenset(self.leave.get(place, ()))
+            spec = schema.tables[table]
+            name = row_name(spec, holder.columns) or uuid
+            yield Hold(spec, name, holder.uuid, spec.columns[column], enter, leave)
+        for row in self.deleted.values():
+            spec = schema.tables[row.table]
+            yield Delete(spec, row_name(spec, row.columns) or str(row.uuid), row.uuid, row.columns)
+
+
+def _patched(old: Any, value: Any) -> Any:
+    """What a column becomes: a whole value replaces, a patch changes a part."""
+    if isinstance(value, MapPatch):
+        return {k: v for k, v in {**old, **value.set}.items() if k not in value.remove}
+    if isinstance(value, SetPatch):
+        return (old | value.add) - value.remove
+    return value
+
+
+def _atoms(value: Any) -> Collection[Any]:
+    if isinstance(value, SetPatch):
+        return value.add
+    if isinstance(value, (frozenset, tuple, list)):
+        return value
+    if isinstance(value, dict):
+        return list(value.values())
+    return (value,)

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the ovn_k8s.cluster authors
+"""A blocking connection for modules and commands: read what is there, commit what is planned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from ..core.database import Database
+from ..core.plan import Plan
+from ..core.schema import Schema, parse_schema
+from ..core.values import Uuid, from_wire
+from .errors import Stale
+from .protocol import Link, check_replies, open_link
+from .remote import Remote, Tls
+
+ATTEMPTS = 5
+
+
+class Client:
+    """A connection to a database, opened at once and closed by `close` or the end of a `with` block.
+
+    Raises:
+        ConnectionFailed: no remote serves the database (see its subclasses).
+    """
+
+    def __init__(
+        self, remotes: Sequence[Remote], database: str, *, tls: Tls | None = None, timeout: float = 10.0
+    ) -> None:
+        self.database = database
+        self.timeout = timeout
+        self._link: Link = open_link(remotes, database, timeout, tls, writer=True)
+        self.schema: Schema = parse_schema(self._link.call("get_schema", [database], timeout))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def remote(self) -> Remote:
+        """The server that answered."""
+        return self._link.remote
+
+    def transact(self, operations: Sequence[dict[str, Any]]) -> list[Any]:
+        """Run one transaction and return a result for each operation.
+
+        Raises:
+            Stale, TransactionFailed, Timeout, ConnectionFailed
+        """
+        replies = self._link.call("transact", [self.database, *operations], self.timeout)
+        return check_replies(operations, replies)
+
+    def snapshot(self, tables: Iterable[str] | None = None) -> Database:
+        """The rows of these tables (or of all) as of one moment; tables that the schema lacks are left out."""
+        names = [name for name in (tables or self.schema.tables) if name in self.schema.tables]
+        result = Database(self.schema)
+        for name, reply in zip(
+            names, self.transact([{"op": "select", "table": name, "where": []} for name in names]), strict=True
+        ):
+            columns = self.schema.tables[name].columns
+            for row in reply["rows"]:
+                values = {column: from_wire(spec, row[column]) for column, spec in columns.items() if column in row}
+                result.put(name, Uuid(row["_uuid"][1]), values)
+        return result
+
+    def commit(self, plan: Plan) -> None:
+        """Carry out a plan as one transaction; an empty one costs nothing.
+
+        Raises:
+            Stale: the rows that it rests on have changed.
+            TransactionFailed, Timeout, ConnectionFailed
+        """
+        if plan:
+            self.transact(plan.operations())
+
+    def converge(self, tables: Iterable[str], make_plan: Callable[[Database], Plan], *, check: bool = False) -> Plan:
+        """Read, plan and commit, anew when somebody else was faster. Returns the plan that was (or would be) made."""
+        names = list(tables)
+        for attempt in range(1, ATTEMPTS + 1):
+            plan = make_plan(self.snapshot(names))
+            if check:
+                return plan
+            try:
+                self.commit(plan)
+                return plan
+            except Stale:
+                if attempt == ATTEMPTS:
+                    raise
+        raise AssertionError("unreachable")
+
+    def close(self) -> None:
+        """End the connection."""
+        self._link.close()

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the ovn_k8s.cluster authors
+"""What both kinds of connection have in common: finding a server that may be written to, and reading replies."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from .errors import ConnectionFailed, NotLeader, Stale, Timeout, TransactionFailed
+from .remote import Remote, Tls
+from .stream import JsonStream
+
+
+class Link:
+    """A connection to one server on which calls are made one after the other."""
+
+    def __init__(self, remote: Remote, timeout: float, tls: Tls | None) -> None:
+        self.remote = remote
+        self.stream = JsonStream(remote.connect(timeout, tls), str(remote))
+        self._ids = itertools.count(1)
+
+    def next_id(self) -> int:
+        """A number for the next request."""
+        return next(self._ids)
+
+    def call(self, method: str, params: list[Any], timeout: float) -> Any:
+        """Ask and wait for the answer; echo requests of the server are answered meanwhile.
+
+        Raises:
+            Timeout, ConnectionFailed, TransactionFailed
+        """
+        number = self.next_id()
+        self.stream.send({"method": method, "params": params, "id": number})
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                message = self.stream.receive(max(0.0, deadline - time.monotonic()))
+            except Timeout:
+                raise Timeout(f"{self.remote}: no answer to {method!r} within {timeout:g} s") from None
+            if message.get("method") == "echo":
+                self.stream.send({"result": message["params"], "error": None, "id": message["id"]})
+            elif message.get("id") == number and "method" not in message:
+                if message.get("error"):
+                    raise_error(message["error"])
+                return message["result"]
+
+    def close(self) -> None:
+        """End the connection."""
+        self.stream.close()
+
+
+def raise_error(error: Any) -> None:
+    """Turn a JSON-RPC error into an exception."""
+    if isinstance(error, dict):
+        raise TransactionFailed(error.get("error", "error"), error.get("details", ""), None)
+    raise TransactionFailed(str(error), "", None)
+
+
+def check_replies(operations: Sequence[dict[str, Any]], replies: Sequence[Any]) -> list[Any]:
+    """The results of a transaction's operations.
+
+    Raises:
+        Stale: a guard did not hold.
+        TransactionFailed: an operation, or the transaction as a whole, was refused.
+    """
+    for index, reply in enumerate(replies):
+        if isinstance(reply, dict) and reply.get("error"):
+            operation = operations[index] if index < len(operations) else None
+            if operation and operation["op"] == "wait":
+                raise Stale("the database has changed meanwhile", str(reply.get("details", "")), operation)
+            raise TransactionFailed(reply["error"], reply.get("details", ""), operation)
+    return list(replies[: len(operations)])
+
+
+def open_link(remotes: Sequence[Remote], database: str, timeout: float, tls: Tls | None, *, writer: bool) -> Link:
+    """Connect to the first remote that serves the database and, for a writer, leads its cluster.
+
+    Raises:
+        ConnectionFailed: with what was wrong with each remote.
+    """
+    failures: list[ConnectionFailed] = []
+    for remote in remotes:
+        link = None
+        try:
+            link = Link(remote, timeout, tls)
+            _check_server(link, database, timeout, writer)
+            return link
+        except ConnectionFailed as error:
+            failures.append(error)
+        except (Timeout, TransactionFailed) as error:
+            failures.append(ConnectionFailed(f"{remote}: {error}"))
+        if link:
+            link.close()
+    kind = type(failures[0]) if len({type(failure) for failure in failures}) == 1 else ConnectionFailed
+    raise kind("; ".join(str(failure) for failure in failures))
+
+
+def _check_server(link: Link, database: str, timeout: float, writer: bool) -> None:
+    """ovsdb-server(7), "Server Database": does the server serve this database, and does it lead?"""
+    names = link.call("list_dbs", [], timeout)
+    if database not in names:
+        raise ConnectionFailed(f"{link.remote}: the server has no database {database} (it has {', '.join(names)})")
+    if "_Server" not in names:
+        return
+    columns = ["model", "connected", "leader"]
+    query = {"op": "select", "table": "Database", "where": [["name", "==", database]], "columns": columns}
+    rows = link.call("transact", ["_Server", query], timeout)[0].get("rows", [])
+    if rows and rows[0]["model"] == "clustered":
+        if not rows[0]["connected"]:
+            raise ConnectionFailed(f"{link.remote}: this server has lost its cluster")
+        if writer and not rows[0]["leader"]:
+            raise NotLeader(f"{link.remote}: this server does not lead its cluster; name the other members too")
