@@ -142,6 +142,27 @@ class Hold:
 Change = Insert | Update | Delete | Hold
 
 
+@dataclass(frozen=True)
+class Unchanged:
+    """No change: a column of a stored row that must still have the value from which a plan was derived."""
+
+    table: Table
+    uuid: Uuid
+    column: Column
+    value: Any
+
+    def guards(self) -> Iterator[Operation]:
+        yield {
+            "op": "wait",
+            "table": self.table.name,
+            "timeout": 0,
+            "where": _row_is(self.uuid),
+            "columns": [self.column.name],
+            "until": "==",
+            "rows": [{self.column.name: to_wire(self.column, self.value)}],
+        }
+
+
 def _is_mutated(column: Column) -> bool:
     return column.is_map or (column.is_set and column.min == 0)
 

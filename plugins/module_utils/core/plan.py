@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from .changes import Change, Delete, Hold, Insert, Operation, Update
+from .changes import Change, Delete, Hold, Insert, Operation, Unchanged, Update
 from .database import Database, StoredRow, naming_column, row_name
 from .errors import InvalidValue, MissingReference, OwnershipConflict
 from .rows import ID_KEY, OWNER_KEY, MapPatch, Parent, Ref, Row, SetPatch
@@ -26,13 +26,15 @@ class Plan:
 
     changes: tuple[Change, ...]
     actual: Database
+    unchanged: tuple[Unchanged, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.changes)
 
     def operations(self) -> list[Operation]:
         """The transaction: first every guard, then every change."""
-        guards = {str(guard): guard for change in self.changes for guard in change.guards()}
+        grounds: tuple[Change | Unchanged, ...] = (*self.unchanged, *self.changes)
+        guards = {str(guard): guard for ground in grounds for guard in ground.guards()}
         return [*guards.values(), *(operation for change in self.changes for operation in change.operations())]
 
     def diff(self) -> dict[str, dict[str, Any]]:
@@ -94,6 +96,7 @@ def plan(
     owners: Owners = (),
     absent: Iterable[Key] = (),
     owner: str = "",
+    unchanged: Iterable[tuple[str, str, str]] = (),
 ) -> Plan:
     """Compare desired rows with the actual ones.
 
@@ -103,11 +106,22 @@ def plan(
         owners: whose rows shall be there only if they are desired: names, or a predicate on names.
         absent: (table, name) of rows that shall not be there; missing ones are fine.
         owner: for whom `absent` speaks; a row of another owner is an error.
+        unchanged: (table, name, column) that must still be as in `actual` when the plan is committed, because what is
+            desired was derived from them. Rows that are not there need no mention: inserts guard themselves.
 
     Raises:
         PlanError: see its subclasses; nothing was written.
     """
-    return _Planner(actual, list(desired)).run(owners, list(absent), owner)
+    changes = _Planner(actual, list(desired)).run(owners, list(absent), owner)
+    return Plan(changes, actual, tuple(_grounds(actual, unchanged)))
+
+
+def _grounds(actual: Database, unchanged: Iterable[tuple[str, str, str]]) -> Iterator[Unchanged]:
+    for table, name, column in unchanged:
+        row = actual.find(table, name)
+        if row:
+            spec = actual.schema.tables[table]
+            yield Unchanged(spec, row.uuid, spec.columns[column], row.columns[column])
 
 
 class _Planner:
@@ -126,7 +140,7 @@ class _Planner:
         self.enter: dict[tuple[str, str, str], set[Any]] = {}
         self.leave: dict[tuple[str, str, str], set[Any]] = {}
 
-    def run(self, owners: Owners, absent: list[Key], owner: str) -> Plan:
+    def run(self, owners: Owners, absent: list[Key], owner: str) -> tuple[Change, ...]:
         for key, row in self.desired.items():
             found = self.actual.find(*key)
             if found is None:
@@ -145,7 +159,7 @@ class _Planner:
             if row.parent:
                 self._hold(row, row.parent)
         self._let_go()
-        return Plan(tuple(self._changes()), self.actual)
+        return tuple(self._changes())
 
     @staticmethod
     def _check_owner(wanted: str, found: StoredRow, name: str) -> None:

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the ovn_k8s.cluster authors
+"""The logical network of a cluster as desired northbound rows.
+
+Names and external ids are those that ovn-kubernetes introduced (its Python era, 2016 to 2018): one distributed router
+per cluster, a switch `join` towards the gateway routers, a switch per node with `.1` for the router and `.2` for the
+node. Table and column meanings: ovn-nb(5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+from .addresses import cluster_join_address, mac_for, node_address, router_address, with_prefix
+from .rows import Parent, Ref, Row
+
+CLUSTER_OWNER = "cluster"
+JOIN_SWITCH = "join"
+LOAD_BALANCER_GROUP = "clusterLBGroup"
+CLUSTER_ROUTER_KEY = "k8s-cluster-router"
+
+
+@dataclass(frozen=True)
+class Node:
+    """A Linux node: `address` is its own on the underlay, `subnet` that of its pods."""
+
+    name: str
+    address: IPv4Address
+    subnet: IPv4Network
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """A gateway: `address` and `mac` are those of `interface`, `nexthop` the router beyond it, if there is one.
+
+    `join_address` is its router's in the join network. `chassis` is the system-id of its Open vSwitch.
+    """
+
+    name: str
+    chassis: str
+    interface: str
+    address: IPv4Interface
+    nexthop: IPv4Address | None
+    mac: str
+    join_address: IPv4Address
+
+
+def node_owner(name: str) -> str:
+    """The owner that a node's rows carry."""
+    return f"node/{name}"
+
+
+def gateway_owner(name: str) -> str:
+    """The owner that a gateway's rows carry."""
+    return f"gateway/{name}"
+
+
+def gateway_router(name: str) -> str:
+    """The name of a gateway's router."""
+    return f"GR_{name}"
+
+
+def join_port(router: str) -> str:
+    """The name of a router's port towards the join switch."""
+    return f"rtoj-{router}"
+
+
+def cluster_topology(router: str, join: IPv4Network) -> Iterator[Row]:
+    """What a cluster has once: its router, the join switch, the group of load balancers that all switches share."""
+    yield Row("Load_Balancer_Group", LOAD_BALANCER_GROUP)
+    yield Row("Logical_Router", router, {"external_ids": {CLUSTER_ROUTER_KEY: "yes"}}, CLUSTER_OWNER)
+    yield Row("Logical_Switch", JOIN_SWITCH, owner=CLUSTER_OWNER)
+    yield from _join(router, cluster_join_address(join), join, CLUSTER_OWNER)
+
+
+def node_topology(router: str, node: Node) -> Iterator[Row]:
+    """A node's switch, its link to the cluster router, the node's own port, and the route to the node's address.
+
+    By that route pods reach the node, and an API server on it, without a gateway.
+    """
+    owner = node_owner(node.name)
+    gateway, own = router_address(node.subnet), node_address(node.subnet)
+    gateway_ip = with_prefix(gateway, node.subnet)
+    yield Row(
+        "Logical_Switch",
+        node.name,
+        {
+            "other_config": {"subnet": str(node.subnet)},
+            "external_ids": {"gateway_ip": gateway_ip},
+            "load_balancer_group": [Ref("Load_Balancer_Group", LOAD_BALANCER_GROUP)],
+        },
+        owner,
+    )
+    yield _router_port(f"rtos-{node.name}", router, mac_for(gateway), gateway_ip, owner)
+    yield _to_router(f"stor-{node.name}", node.name, f"rtos-{node.name}", owner)
+    # No port security: the node answers pods from whichever of its addresses they asked.
+    yield Row(
+        "Logical_Switch_Port",
+        f"k8s-{node.name}",
+        {"addresses": [f"{mac_for(own)} {own}"]},
+        owner,
+        Parent("Logical_Switch", node.name, "ports"),
+    )
+    yield _route(f"{owner}/address", router, f"{node.address}/32", own, owner)
+
+
+def gateway_topology(router: str, cluster: IPv4Network, join: IPv4Network, gateway: Gateway) -> Iterator[Row]:
+    """A gateway's router on its chassis, its way out through an interface of its own, and source NAT for pods."""
+    name, owner = gateway_router(gateway.name), gateway_owner(gateway.name)
+    outside, port = f"ext_{gateway.name}", f"rtoe-{gateway_router(gateway.name)}"
+    yield Row(
+        "Logical_Router",
+        name,
+        {
+            "options": {"chassis": gateway.chassis, "lb_force_snat_ip": str(gateway.join_address)},
+            "external_ids": {"physical_ip": str(gateway.address.ip)},
+        },
+        owner,
+    )
+    yield from _join(name, gateway.join_address, join, owner)
+    yield Row("Logical_Switch", outside, owner=owner)
+    yield Row(
+        "Logical_Switch_Port",
+        f"{gateway.interface}_{gateway.name}",
+        {"addresses": ["unknown"]},
+        owner,
+        Parent("Logical_Switch", outside, "ports"),
+    )
+    yield _router_port(port, name, gateway.mac, str(gateway.address), owner, {"gateway-physical-ip": "yes"})
+    yield _to_router(f"etor-{name}", outside, port, owner)
+    yield _route(f"{owner}/pods", name, str(cluster), cluster_join_address(join), owner)
+    yield _route(f"{owner}/egress", router, "0.0.0.0/0", gateway.join_address, owner)
+    if gateway.nexthop:
+        yield _route(f"{owner}/default", name, "0.0.0.0/0", gateway.nexthop, owner, port)
+    yield Row(
+        "NAT",
+        f"{owner}/snat",
+        {"type": "snat", "logical_ip": str(cluster), "external_ip": str(gateway.address.ip)},
+        owner,
+        Parent("Logical_Router", name, "nat"),
+    )
+
+
+def _join(router: str, address: IPv4Address, join: IPv4Network, owner: str) -> Iterator[Row]:
+    port, network = join_port(router), with_prefix(address, join)
+    yield _router_port(port, router, mac_for(address), network, owner, {"connect_to_join": "yes"})
+    yield _to_router(f"jtor-{router}", JOIN_SWITCH, port, owner)
+
+
+def _router_port(
+    name: str, router: str, mac: str, network: str, owner: str, external_ids: dict[str, str] | None = None
+) -> Row:
+    columns = {"mac": mac, "networks": [network], "external_ids": external_ids or {}}
+    return Row("Logical_Router_Port", name, columns, owner, Parent("Logical_Router", router, "ports"))
+
+
+def _to_router(name: str, switch: str, router_port: str, owner: str) -> Row:
+    columns = {"type": "router", "addresses": ["router"], "options": {"router-port": router_port}}
+    return Row("Logical_Switch_Port", name, columns, owner, Parent("Logical_Switch", switch, "ports"))
+
+
+def _route(
+    name: str, router: str, prefix: str, nexthop: IPv4Address, owner: str, output_port: str | None = None
+) -> Row:
+    columns = {"ip_prefix": prefix, "nexthop": str(nexthop), "output_port": output_port}
+    return Row("Logical_Router_Static_Route", name, columns, owner, Parent("Logical_Router", router, "static_routes"))
