@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the ovn_k8s.cluster authors
+"""The life of a cluster on real machines, in order: blank, checked, made, verified, disturbed, taken away."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from .conftest import Lab
+
+SECOND_RUN_LIMIT_S = 120
+
+
+@pytest.fixture(scope="module")
+def blank(lab: Lab) -> dict[str, dict[str, Any]]:
+    """What the machines were before anything touched them."""
+    return lab.fingerprints()
+
+
+def differences(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """What came, went or changed on a machine, by kind; empty when it is as it was."""
+    found: dict[str, Any] = {}
+    for kind, was in before.items():
+        now = after[kind]
+        if isinstance(was, dict):
+            changed = {key: (was.get(key), now.get(key)) for key in {*was, *now} if was.get(key) != now.get(key)}
+        else:
+            changed = {"gone": sorted(set(was) - set(now)), "come": sorted(set(now) - set(was))}
+            changed = {key: value for key, value in changed.items() if value}
+        if changed:
+            found[kind] = changed
+    return found
+
+
+def test_check_mode_changes_nothing_on_blank_machines(lab: Lab, blank: dict[str, dict[str, Any]]) -> None:
+    run = lab.play("site.yml", "--check", "--diff")
+    assert run.status == 0
+    assert sum(host["changed"] for host in run.hosts.values()) > 0, "a dry run on blank machines announces changes"
+    now = lab.fingerprints()
+    assert {node: differences(blank[node], now[node]) for node in lab.nodes} == dict.fromkeys(lab.nodes, {})
+
+
+def test_site_makes_a_cluster(lab: Lab) -> None:
+    run = lab.play("site.yml")
+    assert run.status == 0
+    nodes = json.loads(lab.kubectl("get", "nodes", "-o", "json"))["items"]
+    ready = {
+        node["metadata"]["name"]: [c["status"] for c in node["status"]["conditions"] if c["type"] == "Ready"]
+        for node in nodes
+    }
+    assert ready == {"linux1": ["True"], "linux2": ["True"]}
+
+
+def test_second_run_changes_nothing(lab: Lab) -> None:
+    run = lab.play("site.yml")
+    assert run.status == 0
+    assert {name: host["changed"] for name, host in run.hosts.items()} == dict.fromkeys(run.hosts, 0)
+    assert set(lab.nodes) <= set(run.hosts)
+    assert run.seconds <= SECOND_RUN_LIMIT_S
+
+
+def test_verify_passes_and_leaves_nothing(lab: Lab) -> None:
+    run = lab.play("verify.yml")
+    assert run.status == 0
+    assert "netcheck" not in lab.kubectl("get", "pods", "--all-namespaces")
+
+
+def pod_manifest(name: str, node: str) -> dict[str, Any]:
+    container = {"name": "c", "image": "localhost/netcheck:1", "imagePullPolicy": "IfNotPresent", "args": ["serve"]}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": {"test": "watcher"}},
+        "spec": {"nodeName": node, "terminationGracePeriodSeconds": 0, "containers": [container]},
+    }
+
+
+def create_pods(lab: Lab, names: list[str]) -> None:
+    pods = [pod_manifest(name, f"linux{1 + index % 2}") for index, name in enumerate(names)]
+    lab.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": pods}))
+
+
+def wait_ready(lab: Lab, count: int, seconds: float) -> list[dict[str, Any]]:
+    deadline = time.monotonic() + seconds
+    while True:
+        pods = json.loads(lab.kubectl("get", "pods", "-l", "test=watcher", "-o", "json"))["items"]
+        ready = [
+            pod
+            for pod in pods
+            if any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", []))
+        ]
+        if len(ready) == count:
+            return ready
+        assert time.monotonic() < deadline, f"{len(ready)} of {count} pods are ready after {seconds:g} s"
+        time.sleep(1)
+
+
+def logical_ports(lab: Lab) -> list[str]:
+    listing = lab.on(
+        "master", "ovn-nbctl", "--bare", "--columns=name", "find", "Logical_Switch_Port", "external_ids:pod=true"
+    )
+    return sorted(listing.split())
+
+
+def kill_watcher(lab: Lab) -> None:
+    lab.on("master", "systemctl", "kill", "--signal=KILL", "ovn-k8s-watcher.service")
+
+
+def test_watcher_killed_between_pods_and_during_a_burst_loses_nothing(lab: Lab) -> None:
+    names = ["before"]
+    create_pods(lab, names)
+    wait_ready(lab, 1, 60)
+    kill_watcher(lab)
+    names.append("after")
+    create_pods(lab, ["after"])
+    wait_ready(lab, 2, 60)
+    burst = [f"burst{number}" for number in range(50)]
+    names += burst
+    create_pods(lab, burst)
+    kill_watcher(lab)
+    pods = wait_ready(lab, len(names), 180)
+    addresses = Counter(pod["status"]["podIP"] for pod in pods)
+    assert max(addresses.values()) == 1, "no address twice"
+    assert logical_ports(lab) == sorted(f"default_{name}" for name in names)
+    lab.kubectl("delete", "pods", "-l", "test=watcher", "--wait=true", "--grace-period=0", seconds=180)
+    deadline = time.monotonic() + 30
+    while logical_ports(lab):
+        assert time.monotonic() < deadline, "ports of deleted pods stay"
+        time.sleep(0.5)
+
+
+def test_a_node_alone_can_be_run_again(lab: Lab) -> None:
+    run = lab.play("site.yml", "--limit", "linux2")
+    assert run.status == 0
+    assert run.hosts["linux2"]["changed"] == 0
+
+
+def test_a_worker_comes_back_from_a_reboot_by_itself(lab: Lab) -> None:
+    assert lab.command("reboot", "linux1", seconds=180).returncode == 0
+    create_pods(lab, ["reboot0", "reboot1"])
+    wait_ready(lab, 2, 120)
+    lab.kubectl("delete", "pods", "-l", "test=watcher", "--wait=true", "--grace-period=0", seconds=120)
+
+
+def test_reset_asks_first(lab: Lab) -> None:
+    run = lab.play("reset.yml", "-e", "reset_confirm=no")
+    assert run.status != 0
+    assert "linux1" in lab.kubectl("get", "nodes")
+
+
+def test_reset_leaves_the_machines_as_they_were(lab: Lab, blank: dict[str, dict[str, Any]]) -> None:
+    run = lab.play("reset.yml", "-e", "reset_confirm=yes")
+    assert run.status == 0
+    now = lab.fingerprints()
+    assert {node: differences(blank[node], now[node]) for node in lab.nodes} == dict.fromkeys(lab.nodes, {})
