@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the ovn_k8s.cluster authors
+"""What the writer asks of the code for one kind of object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from ovn_k8s.core.database import Database
+from ovn_k8s.core.rows import Row
+
+from .workqueue import Key
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What an object wants in OVN now. `waits_for` says what it lacks; whoever brings that has the key looked at again.
+
+    `retry`: nobody will tell when it is there, so the key comes back by itself.
+    """
+
+    rows: tuple[Row, ...] = ()
+    waits_for: str = ""
+    retry: bool = False
+
+
+NOTHING = Wish()
+
+
+class Handler(Protocol):
+    """Maps keys of one kind to rows. All methods run on the writer's thread, with the replica locked."""
+
+    kind: str
+
+    def prepare(self, database: Database) -> None:
+        """Rebuild what is kept in memory from the complete database."""
+
+    def everything(self) -> Iterable[Key]:
+        """Every object of this kind that the API has."""
+
+    def wish(self, key: Key, database: Database) -> Wish:
+        """What the object wants, from the caches as they are; nothing when it is gone."""
+
+    def settled(self, key: Key) -> None:
+        """The database is known to hold what the last `wish` for this key said."""

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the ovn_k8s.cluster authors
+"""The watcher put together: informers and a replica fill the queue, the writer empties it."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import threading
+import time
+from collections.abc import Iterable
+
+from ovn_k8s.core.ipam import AddressBook
+from ovn_k8s.core.plan import Plan
+from ovn_k8s.core.pods import Pod, pod_from_api
+from ovn_k8s.core.services import EndpointSlice, Service, endpoint_slice_from_api, service_from_api
+from ovn_k8s.kubernetes.api import Api
+from ovn_k8s.kubernetes.informer import Informer
+from ovn_k8s.ovsdb.monitor import Monitor
+from ovn_k8s.ovsdb.replica import Replica
+
+from . import pods, services
+from .annotations import Annotator
+from .config import Config
+from .metrics import Gauge, Metric, Sample, exposition
+from .workqueue import Key, WorkQueue
+from .writer import Writer
+
+LOG = logging.getLogger(__name__)
+
+NORTHBOUND = "OVN_Northbound"
+TABLES = {
+    "Logical_Switch": Monitor(("name", "ports", "other_config", "external_ids")),
+    "Logical_Switch_Port": Monitor(("name", "addresses", "port_security", "options", "external_ids")),
+    "Load_Balancer": Monitor(("name", "vips", "protocol", "options", "external_ids")),
+    "Load_Balancer_Group": Monitor(("name", "load_balancer")),
+}
+STUCK_S = 60.0
+"""After so long without a sign of life the writer counts as stuck; a transaction may take 10 s."""
+
+
+class Watcher:
+    """Everything that runs in the program. `start` returns at once; `ready` tells what is not there yet."""
+
+    def __init__(self, config: Config, api: Api | None = None) -> None:
+        """Raises ConfigurationError when the kubeconfig is unusable."""
+        self._api = api or Api.from_kubeconfig(config.kubeconfig)
+        self._stop = threading.Event()
+        self.queue = WorkQueue()
+        self.book = AddressBook()
+        self.pods: Informer[Pod] = Informer(self._api, "/api/v1/pods", pod_from_api, self._pod_changed)
+        self.services: Informer[Service] = Informer(
+            self._api, "/api/v1/services", service_from_api, self._service_changed
+        )
+        self.slices: Informer[EndpointSlice] = Informer(
+            self._api,
+            "/apis/discovery.k8s.io/v1/endpointslices",
+            endpoint_slice_from_api,
+            self._slice_changed,
+            index=services.service_of,
+        )
+        self.replica = Replica(
+            config.northbound,
+            NORTHBOUND,
+            TABLES,
+            tls=config.tls,
+            on_sync=self._database_synced,
+            on_change=self._database_changed,
+            writer=True,
+        )
+        self.annotator = Annotator(self._api, self.pods, lambda: len(self.queue) > 0)
+        self.writer = Writer(
+            self.replica,
+            self.queue,
+            pods.PodHandler(self.pods, self.book, self.annotator.want),
+            [services.ServiceHandler(self.services, self.slices)],
+        )
+        self._starter = threading.Thread(target=self._begin, name="starter", daemon=True)
+        self._metrics = self._all_metrics()
+
+    @property
+    def informers(self) -> tuple[Informer[Pod], Informer[Service], Informer[EndpointSlice]]:
+        """All caches of the API."""
+        return self.pods, self.services, self.slices
+
+    def start(self) -> None:
+        """Start every thread. Nothing is written before all lists and the replica are complete."""
+        for informer in self.informers:
+            informer.start()
+        self.replica.start()
+        self._starter.start()
+
+    def stop(self) -> None:
+        """Finish the transaction under way and end."""
+        self._stop.set()
+        self.writer.stop()
+        self.annotator.stop()
+        for informer in self.informers:
+            informer.stop()
+        self.replica.stop()
+
+    def propose(self, timeout: float) -> Plan:
+        """What would be written, without writing. Instead of `start`; raises TimeoutError, PlanError."""
+        for informer in self.informers:
+            informer.start()
+        self.replica.start()
+        deadline = time.monotonic() + timeout
+        while self.missing():
+            if time.monotonic() > deadline:
+                raise TimeoutError("; ".join(self.missing()))
+            time.sleep(0.05)
+        return self.writer.propose()
+
+    def missing(self) -> list[str]:
+        """What has to be complete before anything is written and is not yet."""
+        missing = [f"{informer.kind} are not listed yet" for informer in self.informers if not informer.synced]
+        if not self.replica.synced:
+            missing.append("the northbound database is not connected")
+        return missing
+
+    def ready(self) -> list[str]:
+        """Why the watcher does not do its work yet; empty when it does."""
+        waiting = [] if self.writer.resynced.is_set() else ["not every object has been looked at yet"]
+        return self.missing() + waiting
+
+    def health(self) -> list[str]:
+        """What only a restart can cure; empty when there is nothing."""
+        wrong = [f"the informer of {informer.kind} has ended" for informer in self.informers if not informer.alive]
+        if not self._starter.is_alive():
+            silence = time.monotonic() - self.writer.beat
+            if not self.writer.alive:
+                wrong.append("the writer has ended")
+            elif silence > STUCK_S:
+                wrong.append(f"the writer has been stuck for {silence:.0f} s")
+        return wrong
+
+    def exposition(self) -> str:
+        """The page /metrics."""
+        return exposition(self._metrics)
+
+    def _begin(self) -> None:
+        """Let the writer begin once everything is complete: whoever diffs earlier deletes what he has not heard of."""
+        while not self._stop.is_set() and self.missing():
+            self._stop.wait(0.02)
+        if self._stop.is_set():
+            return
+        # What is loaded now stays; the collector need not go through it again and again in the way of new pods.
+        gc.collect()
+        gc.freeze()
+        self.writer.resync()
+        self.writer.start()
+        self.annotator.start()
+
+    def _database_synced(self) -> None:
+        if self.writer.alive:
+            self.writer.resync()
+
+    def _database_changed(self, changes: Iterable[object]) -> None:
+        if self.writer.alive:
+            self.writer.database_changed(changes)  # type: ignore[arg-type]
+
+    def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
+        pod = new or old
+        # Most events are of pods that have no node yet, or of kubelet's reports on pods that stay as they are.
+        if pod is not None and ((new and new.needs_port) or (old and old.needs_port)):
+            self.queue.add(Key(pods.KIND, *pod.key))
+
+    def _service_changed(self, old: Service | None, new: Service | None) -> None:
+        service = new or old
+        if service is not None:
+            self.queue.add(Key(services.KIND, *service.key))
+
+    def _slice_changed(self, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
+        for name in {services.service_of(part) for part in (old, new) if part is not None}:
+            if name is not None:
+                self.queue.add(Key(services.KIND, *name))
+
+    def _all_metrics(self) -> list[Metric]:
+        figures = self.writer.figures
+
+        def per_node(position: int) -> list[Sample]:
+            return [({"node": row[0]}, float(row[position])) for row in self.book.figures()]
+
+        return [
+            figures.latency,
+            figures.transactions,
+            figures.changes,
+            self.annotator.written,
+            Gauge("ovn_k8s_watcher_queue_depth", "Objects that wait for the writer.", lambda: len(self.queue)),
+            Gauge("ovn_k8s_watcher_retries", "Attempts that failed since the start.", lambda: self.queue.retries),
+            Gauge(
+                "ovn_k8s_watcher_waiting_objects",
+                "Objects that cannot be wired now; the log says why.",
+                lambda: len(self.writer.waiting),
+            ),
+            Gauge("ovn_k8s_watcher_annotations_pending", "Annotations to write.", lambda: len(self.annotator)),
+            Gauge("ovn_k8s_watcher_addresses_allocated", "Pod addresses in use.", lambda: per_node(1)),
+            Gauge("ovn_k8s_watcher_addresses_free", "Pod addresses that can be given.", lambda: per_node(2)),
+            Gauge(
+                "ovn_k8s_watcher_cached_objects",
+                "Objects of the API in memory.",
+                lambda: [({"kind": informer.kind}, float(len(informer))) for informer in self.informers],
+            ),
+            Gauge(
+                "ovn_k8s_watcher_lists",
+                "Complete lists read from the API since the start.",
+                lambda: [({"kind": informer.kind}, float(informer.lists)) for informer in self.informers],
+            ),
+            Gauge("ovn_k8s_watcher_ready", "1 when all is in step.", lambda: float(not self.ready())),
+        ]

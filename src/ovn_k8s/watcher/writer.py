@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the ovn_k8s.cluster authors
+"""The one thread that writes: it takes keys, asks what their objects want, plans, and commits many at once."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ovn_k8s.core.changes import Change, Delete, Insert, Update
+from ovn_k8s.core.database import row_owner
+from ovn_k8s.core.errors import PlanError
+from ovn_k8s.core.plan import Plan, plan
+from ovn_k8s.core.rows import Row
+from ovn_k8s.ovsdb.errors import OvsdbError, Stale, TransactionFailed
+from ovn_k8s.ovsdb.monitor import RowChange
+from ovn_k8s.ovsdb.replica import Replica
+
+from .handler import Handler, Wish
+from .log import fields
+from .metrics import Counter, Histogram
+from .pods import PodHandler
+from .workqueue import Key, WorkQueue
+
+LOG = logging.getLogger(__name__)
+
+MOST_KEYS = 256
+"""Keys of one transaction: large enough to lose nothing on overhead, small enough that a new pod does not wait long."""
+
+STALE_ATTEMPTS = 3
+BEAT_S = 1.0
+
+RESYNC = Key("resync", "", "")
+RESYNCED = Key("resynced", "", "")
+SWITCH = "switch"
+PORT = "port"
+
+
+@dataclass
+class Figures:
+    """What the writer counts."""
+
+    latency: Histogram = field(
+        default_factory=lambda: Histogram(
+            "ovn_k8s_watcher_event_to_commit_seconds",
+            "From the arrival of an event to the commit of what it changed, for each object changed.",
+        )
+    )
+    transactions: Counter = field(
+        default_factory=lambda: Counter(
+            "ovn_k8s_watcher_transactions_total", "Transactions sent to the northbound database.", "result"
+        )
+    )
+    changes: Counter = field(
+        default_factory=lambda: Counter("ovn_k8s_watcher_changes_total", "Objects whose rows changed.", "kind")
+    )
+
+
+class Writer:
+    """Owns the northbound database's write side.
+
+    It works on nothing before `RESYNC` is in the queue, which the owner puts there when the caches and the replica are
+    complete.
+    """
+
+    def __init__(self, replica: Replica, queue: WorkQueue, pods: PodHandler, others: Iterable[Handler] = ()) -> None:
+        self._replica = replica
+        self._queue = queue
+        self._pods = pods
+        self._handlers: dict[str, Handler] = {handler.kind: handler for handler in (pods, *others)}
+        self._busy: frozenset[str] = frozenset()
+        self._complete = False
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self.waiting: dict[Key, str] = {}
+        self.resynced = threading.Event()
+        self.beat = time.monotonic()
+        self.figures = Figures()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self, timeout: float = 15.0) -> None:
+        """Finish the transaction under way, then end the thread."""
+        self._stop.set()
+        self._queue.close()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+
+    def resync(self) -> None:
+        """Look at everything again. For `Replica.on_sync`, and for the start."""
+        self._queue.add(RESYNC)
+
+    def database_changed(self, changes: Sequence[RowChange]) -> None:
+        """For `Replica.on_change`: rows that somebody else has changed are looked at again. Must be quick."""
+        for change in changes:
+            old, new = change.old or {}, change.new or {}
+            if change.table == "Logical_Switch":
+                if old.get("name") != new.get("name") or old.get("other_config") != new.get("other_config"):
+                    self._queue.add(Key(SWITCH, "", new.get("name") or old.get("name", "")))
+            elif change.table == "Load_Balancer_Group":
+                self._group_changed(change)
+            else:
+                for owner in {row_owner(old), row_owner(new)}:
+                    key = self._key(owner)
+                    if key is not None and owner not in self._busy:
+                        self._queue.add(key)
+                    elif key is None and change.table == "Logical_Switch_Port" and change.old is None:
+                        self._queue.add(Key(PORT, "", new.get("name", "")))
+
+    def pending(self) -> list[Key]:
+        """Every key that a resync looks at: what the API has, and what the database has of our kinds."""
+        keys = {key: None for handler in self._handlers.values() for key in handler.everything()}
+        keys.update((key, None) for owner in self._replica.database.owners() if (key := self._key(owner)) is not None)
+        return list(keys)
+
+    def propose(self) -> Plan:
+        """What would be written for everything, without writing. Raises PlanError."""
+        with self._replica.lock:
+            for handler in self._handlers.values():
+                handler.prepare(self._replica.database)
+            wishes = self._wishes(self.pending())
+            for key, wish in wishes.items():
+                if wish.waits_for:
+                    LOG.warning("waiting: %s", wish.waits_for, extra=fields(object=key))
+            return self._plan(wishes)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self.beat = time.monotonic()
+            if not self._replica.wait_synced(BEAT_S):
+                continue
+            batch = self._queue.take(MOST_KEYS, BEAT_S)
+            if not batch:
+                continue
+            try:
+                self._work(batch)
+            except OvsdbError as error:
+                LOG.warning("transaction of %d objects: %s; they are tried again", len(batch), error)
+                self.figures.transactions.add(value="lost")
+                self._queue.put_back(batch)
+                self._stop.wait(0.1)
+            except Exception:
+                LOG.exception("unexpected failure; the %d objects of this batch are tried again", len(batch))
+                for key in batch:
+                    self._queue.retry(key)
+
+    def _work(self, batch: dict[Key, float]) -> None:
+        if RESYNC in batch:
+            del batch[RESYNC]
+            self._resync()
+        if not self._complete:
+            return
+        for key in [key for key in batch if key.kind in (SWITCH, PORT)]:
+            del batch[key]
+            self._note(key)
+        objects = {key: arrived for key, arrived in batch.items() if key != RESYNCED}
+        if objects:
+            self._converge(objects)
+        if RESYNCED in batch:
+            LOG.info("every object has been looked at, %d wait", len(self.waiting))
+            self.resynced.set()
+
+    def _resync(self) -> None:
+        with self._replica.lock:
+            for handler in self._handlers.values():
+                handler.prepare(self._replica.database)
+            keys = self.pending()
+        self._complete = True
+        LOG.info("looking at all %d objects", len(keys))
+        self._queue.add_all([*keys, RESYNCED])
+
+    def _note(self, key: Key) -> None:
+        """A switch or a port of somebody else has changed."""
+        with self._replica.lock:
+            try:
+                if key.kind == SWITCH:
+                    if self._pods.switch_changed(key.name, self._replica.database):
+                        self._queue.add_all(self._pods.keys_on(key.name), urgent=True)
+                else:
+                    port = self._replica.database.find("Logical_Switch_Port", key.name)
+                    if port is not None:
+                        self._pods.port_changed(port)
+            except PlanError as error:
+                LOG.error("%s", error)
+
+    def _converge(self, batch: Mapping[Key, float]) -> None:
+        """Commit a batch; when it is refused, each of its keys alone, so that one does not hold up the others."""
+        try:
+            self._commit(batch)
+        except (PlanError, TransactionFailed) as error:
+            if len(batch) > 1:
+                LOG.warning("batch of %d objects: %s; committing them one by one", len(batch), error)
+            for key, arrived in batch.items():
+                try:
+                    self._commit({key: arrived})
+                except (PlanError, TransactionFailed) as single:
+                    self._fail(key, single)
+
+    def _commit(self, batch: Mapping[Key, float]) -> None:
+        for attempt in range(1, STALE_ATTEMPTS + 1):
+            with self._replica.lock:
+                wishes = self._wishes(batch)
+                planned = self._plan(wishes)
+                if planned:
+                    self._busy = frozenset(str(key) for key in wishes)
+            try:
+                self._replica.commit(planned)
+                break
+            except Stale as error:
+                self.figures.transactions.add(value="stale")
+                LOG.info("planning anew, the database has changed meanwhile: %s", error)
+                if attempt == STALE_ATTEMPTS:
+                    raise
+            except TransactionFailed:
+                self.figures.transactions.add(value="refused")
+                raise
+            finally:
+                with self._replica.lock:
+                    self._busy = frozenset()
+        now = time.monotonic()
+        if planned:
+            self.figures.transactions.add(value="committed")
+            for key, words in self._summary(planned, wishes).items():
+                self.figures.changes.add(value=key.kind)
+                self.figures.latency.observe(now - batch[key])
+                LOG.info("%s", ", ".join(words), extra=fields(object=key, ms=f"{(now - batch[key]) * 1000:.1f}"))
+        for key, wish in wishes.items():
+            self._settle(key, wish)
+
+    def _wishes(self, batch: Iterable[Key]) -> dict[Key, Wish]:
+        wishes = {}
+        for key in batch:
+            try:
+                wishes[key] = self._handlers[key.kind].wish(key, self._replica.database)
+            except Exception as error:
+                self._fail(key, error)
+        return wishes
+
+    def _plan(self, wishes: Mapping[Key, Wish]) -> Plan:
+        rows: list[Row] = [row for wish in wishes.values() for row in wish.rows]
+        return plan(rows, self._replica.database, owners=[str(key) for key in wishes])
+
+    def _settle(self, key: Key, wish: Wish) -> None:
+        self._handlers[key.kind].settled(key)
+        if wish.waits_for:
+            if self.waiting.get(key) != wish.waits_for:
+                LOG.warning("waiting: %s", wish.waits_for, extra=fields(object=key))
+            self.waiting[key] = wish.waits_for
+        else:
+            self.waiting.pop(key, None)
+        if wish.retry:
+            self._queue.retry(key)
+        else:
+            self._queue.forget(key)
+
+    def _fail(self, key: Key, error: Exception) -> None:
+        first = self._queue.failures(key) == 0
+        expected = isinstance(error, (PlanError, OvsdbError))
+        delay = self._queue.retry(key)
+        self.waiting[key] = str(error)
+        LOG.log(
+            logging.ERROR if first else logging.WARNING,
+            "%s; trying again in %.1f s",
+            error if expected else repr(error),
+            delay,
+            extra=fields(object=key),
+            exc_info=None if expected else error,
+        )
+
+    def _summary(self, planned: Plan, wishes: Mapping[Key, Wish]) -> dict[Key, list[str]]:
+        """What a plan does to which object, in words."""
+        owners = {(row.table, row.name): key for key, wish in wishes.items() for row in wish.rows}
+        words: dict[Key, list[str]] = {}
+        for change in planned.changes:
+            key = self._changed(change, owners)
+            if key in wishes:
+                words.setdefault(key, []).append(_words(change))
+        return words
+
+    def _changed(self, change: Change, owners: Mapping[tuple[str, str], Key]) -> Key | None:
+        if isinstance(change, Delete):
+            return self._key(row_owner(change.columns))
+        return owners.get((change.table.name, change.name))
+
+    def _key(self, owner: str) -> Key | None:
+        """The key that an owner stands for; None when it is none of our kinds."""
+        kind, _, rest = owner.partition("/")
+        namespace, _, name = rest.partition("/")
+        return Key(kind, namespace, name) if kind in self._handlers and namespace and name else None
+
+    def _group_changed(self, change: RowChange) -> None:
+        """A group that came lets services in; one that lost members may have to get them back."""
+        if change.old is None:
+            for key in [key for key in list(self.waiting) if key.kind != self._pods.kind]:
+                self._queue.add(key)
+            return
+        before = change.old.get("load_balancer", frozenset())
+        after = (change.new or {}).get("load_balancer", frozenset())
+        if len(after) < len(before):
+            for uuid in before - after:
+                row = self._replica.database.get("Load_Balancer", uuid)
+                key = self._key(row.owner) if row else None
+                if key is not None and str(key) not in self._busy:
+                    self._queue.add(key)
+
+
+def _words(change: Change) -> str:
+    name = f"{change.table.name} {change.name}"
+    if isinstance(change, Insert):
+        addresses = change.columns.get("addresses") or ()
+        return f"added {name}" + "".join(f" [{address}]" for address in addresses)
+    if isinstance(change, Update):
+        return f"changed {name} ({', '.join(sorted(change.columns))})"
+    if isinstance(change, Delete):
+        return f"removed {name}"
+    return f"changed members of {name}"
