@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 import threading
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 _CLONE_NEWNET = 0x40000000
+_NS_GET_NSTYPE = 0xB703
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -43,11 +45,23 @@ class Namespace:
             raise
         except OSError as error:
             raise NamespaceError(error.errno, f"network namespace {path}: {error.strerror}") from error
+        try:
+            self._check()
+        except NamespaceError:
+            os.close(self.fd)
+            raise
+
+    def _check(self) -> None:
+        try:
+            kind = fcntl.ioctl(self.fd, _NS_GET_NSTYPE)
+        except OSError:
+            kind = 0
+        if kind != _CLONE_NEWNET:
+            raise NamespaceError(errno.EINVAL, f"{self.path} is not a network namespace")
         own = Path("/proc/self/ns/net").stat()
         this = os.fstat(self.fd)
         if (own.st_dev, own.st_ino) == (this.st_dev, this.st_ino):
-            os.close(self.fd)
-            raise NamespaceError(errno.EINVAL, f"network namespace {path} is the node's own")
+            raise NamespaceError(errno.EINVAL, f"network namespace {self.path} is the node's own")
 
     def __enter__(self) -> Namespace:
         return self
