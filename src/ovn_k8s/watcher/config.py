@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ovn_k8s.core.addresses import AddressError, parse_network
-from ovn_k8s.ovsdb import Remote, Tls, parse_remotes
+from ovn_k8s.ovsdb.remote import Remote, Tls, parse_remotes
 
 DEFAULT_PATH = "/etc/ovn-k8s/watcher.toml"
 DEFAULT_ADDRESS = "127.0.0.1"
