@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the ovn_k8s.cluster authors
+"""Action `validate_inventory`: checks the whole inventory and returns the model of it that the roles use.
+
+It runs on the control machine alone, opens no connection, and looks at all hosts of the inventory whatever `--limit` says.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+
+from ..plugin_utils.inventory_model import GROUPS, model, read_hosts
+from ..plugin_utils.inventory_rules import problems
+
+
+class ActionModule(ActionBase):
+    """Returns `hosts`, `masters`, `linux`, `workers`, `gateways`, `first_master`, `southbound_remote` and `topology`."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_async = False
+    _VALID_ARGS: frozenset[str] = frozenset()
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        task_vars = task_vars or {}
+        hostvars = task_vars["hostvars"]
+
+        def variable(host: str, name: str) -> tuple[bool, Any]:
+            try:
+                of_host = hostvars[host]
+                return (True, of_host[name]) if name in of_host else (False, None)
+            except AnsibleError as error:
+                raise ValueError(str(error)) from error
+
+        hosts = read_hosts({group: list(task_vars["groups"].get(group, ())) for group in GROUPS}, variable)
+        found = problems(hosts)
+        if found:
+            listed = "\n".join(f"  {number}. {problem}." for number, problem in enumerate(found, 1))
+            plural = "problem" if len(found) == 1 else "problems"
+            return result | {
+                "failed": True,
+                "msg": f"No cluster can be made of this inventory; nothing has been changed. {len(found)} {plural}:\n{listed}",
+                "problems": found,
+            }
+        return result | {"changed": False} | model(hosts, task_vars.get("ansible_play_hosts", list(hostvars)))

@@ -1,0 +1,195 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the ovn_k8s.cluster authors
+"""Module `host_packages`: see DOCUMENTATION."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_packages
+short_description: Install Debian packages, and remember which of them were not there before
+version_added: 0.1.0
+author: the ovn_k8s.cluster authors (@ovn-k8s)
+description:
+  - Installs what is missing, without recommended packages, in one C(apt-get) run. Configuration files that are there already
+    stay as they are, so a service can be configured before its first start.
+  - Every package that an installation added, dependencies included, is recorded on the host. O(state=reset) purges exactly
+    those that are still installed.
+attributes:
+  check_mode:
+    description: Can run in check mode and say what would change.
+    support: full
+  diff_mode:
+    description: Lists the packages that are added or purged.
+    support: full
+  idempotent:
+    description: A second run changes nothing.
+    support: full
+  platform:
+    description: Hosts that it works on.
+    support: full
+    platforms: debian
+options:
+  names:
+    description: Packages that have to be installed.
+    type: list
+    elements: str
+    default: []
+  cache_valid_time:
+    description: Refresh the package lists before an installation when they are older than this many seconds.
+    type: int
+    default: 3600
+  state:
+    description: V(present) installs O(names); V(reset) purges everything that this module installed on the host.
+    type: str
+    choices: [present, reset]
+    default: present
+"""
+
+EXAMPLES = r"""
+- name: Install Open vSwitch
+  ovn_k8s.cluster.host_packages:
+    names: [openvswitch-switch, python3-pyroute2]
+"""
+
+RETURN = r"""
+packages:
+  description: Packages that were, or in check mode would be, added or purged.
+  type: list
+  elements: str
+  returned: always
+"""
+
+import os
+import time
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.machine.record import Record
+
+APT = [
+    "apt-get",
+    "--yes",
+    "--quiet",
+    "--option=DPkg::Lock::Timeout=120",
+    "--option=Dpkg::Options::=--force-confdef",
+    "--option=Dpkg::Options::=--force-confold",
+    "--option=APT::Keep-Downloaded-Packages=false",
+]
+LISTS = "/var/lib/apt/lists"
+ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8", "APT_LISTCHANGES_FRONTEND": "none"}
+
+
+def _run(module: AnsibleModule, command: list[str], purpose: str) -> str:
+    code, output, error = module.run_command(command, environ_update=ENVIRONMENT)
+    if code != 0:
+        tail = "\n".join((error or output).strip().splitlines()[-15:])
+        module.fail_json(
+            msg=f"{purpose} failed ({' '.join(command[:1] + command[-3:])}, exit {code}):\n{tail}", rc=code
+        )
+    return str(output)
+
+
+def _states(module: AnsibleModule) -> dict[str, str]:
+    """Package -> state as dpkg has it (`installed`, `config-files`, …), for every package that dpkg knows."""
+    form = "${Package}\t${db:Status-Status}\n"
+    output = _run(module, ["dpkg-query", "--show", f"--showformat={form}"], "Listing the installed packages")
+    return dict(line.split("\t", 1) for line in output.splitlines() if "\t" in line)
+
+
+def _installed(states: dict[str, str]) -> set[str]:
+    return {name for name, state in states.items() if state == "installed"}
+
+
+def _lists_are_old(limit: int) -> bool:
+    try:
+        with os.scandir(LISTS) as entries:
+            times = [entry.stat().st_mtime for entry in entries if entry.is_file() and entry.name != "lock"]
+    except FileNotFoundError:
+        return True
+    stamp = os.stat(LISTS).st_mtime
+    return not times or time.time() - max(stamp, *times) > limit
+
+
+def _present(module: AnsibleModule, record: Record) -> list[str]:
+    before = _states(module)
+    missing = [name for name in module.params["names"] if before.get(name) != "installed"]
+    if not missing or module.check_mode:
+        return missing
+    if _lists_are_old(module.params["cache_valid_time"]):
+        _run(module, [*APT, "update"], "Refreshing the package lists")
+    command = [*APT, "--no-install-recommends", "install", *missing]
+    code, output, error = module.run_command(command, environ_update=ENVIRONMENT)
+    after = _states(module)
+    added = {name for name, state in after.items() if state != "not-installed" and name not in before}
+    added |= _installed(after) - _installed(before)
+    if added:
+        record.packages |= added
+        record.save()
+    if code != 0:
+        tail = "\n".join((error or output).strip().splitlines()[-15:])
+        module.fail_json(
+            msg=f"Installing {', '.join(missing)} failed (apt-get, exit {code}):\n{tail}\n"
+            "Check the host's package sources; after an interrupted installation run `dpkg --configure -a` on it.",
+            rc=code,
+        )
+    return sorted(_installed(after) - _installed(before))
+
+
+def _reset(module: AnsibleModule, record: Record) -> list[str]:
+    known = _states(module)
+    ours = sorted(name for name in record.packages if known.get(name, "not-installed") != "not-installed")
+    if ours:
+        plan = _run(module, [*APT, "--simulate", "purge", *ours], "Planning the removal of packages")
+        others = sorted(
+            {line.split()[1] for line in plan.splitlines() if line.startswith(("Remv ", "Purg "))} - set(ours)
+        )
+        if others:
+            module.fail_json(
+                msg=f"Purging the packages that were installed here would also remove {', '.join(others)}, installed by "
+                "somebody else and depending on them; remove these first, or keep the packages with -e reset_packages=false"
+            )
+    if module.check_mode:
+        return ours
+    if ours:
+        _run(module, [*APT, "purge", *ours], "Purging packages")
+    if record.packages:
+        record.packages.clear()
+        if record.empty:
+            record.discard()
+        else:
+            record.save()
+    return ours
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "names": {"type": "list", "elements": "str", "default": []},
+            "cache_valid_time": {"type": "int", "default": 3600},
+            "state": {"type": "str", "choices": ["present", "reset"], "default": "present"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        record = Record.load()
+    except (OSError, ValueError) as error:
+        module.fail_json(msg=f"host_packages: {error}")
+    resetting = module.params["state"] == "reset"
+    packages = _reset(module, record) if resetting else _present(module, record)
+    result: dict[str, Any] = {"changed": bool(packages), "packages": packages}
+    if module._diff and packages:
+        lines = "".join(f"{name}\n" for name in packages)
+        sides = (lines, "") if resetting else ("", lines)
+        result["diff"] = {
+            "before_header": "packages",
+            "after_header": "packages",
+            "before": sides[0],
+            "after": sides[1],
+        }
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the ovn_k8s.cluster authors
+"""Every rule about inventories, one line each: what is changed, and which words the message must have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.ovn_k8s.cluster.plugins.plugin_utils.inventory_model import model, read_hosts
+from ansible_collections.ovn_k8s.cluster.plugins.plugin_utils.inventory_rules import problems
+
+GROUPS = {"masters": ["master"], "linux_workers": ["linux1", "linux2"], "gateways": ["gw"], "windows_workers": []}
+HOSTS: dict[str, dict[str, Any]] = {
+    "master": {"ansible_host": "172.30.0.11"},
+    "linux1": {"ansible_host": "172.30.0.12"},
+    "linux2": {"ansible_host": "172.30.0.13"},
+    "gw": {
+        "ansible_host": "172.30.0.14",
+        "ovn_k8s_gateway_interface": "ext0",
+        "ovn_k8s_gateway_address": "192.0.2.2/24",
+        "ovn_k8s_gateway_nexthop": "192.0.2.1",
+    },
+}
+
+
+def inventory(
+    everywhere: dict[str, Any] | None = None,
+    hosts: dict[str, dict[str, Any]] | None = None,
+    groups: dict[str, list[str]] | None = None,
+) -> list[Any]:
+    merged = {name: {**(everywhere or {}), **own, **(hosts or {}).get(name, {})} for name, own in HOSTS.items()}
+
+    def variable(host: str, name: str) -> tuple[bool, Any]:
+        value = merged[host].get(name)
+        if isinstance(value, ValueError):
+            raise value
+        return name in merged[host], value
+
+    return read_hosts({**GROUPS, **(groups or {})}, variable)
+
+
+def test_a_sound_inventory_has_no_problems() -> None:
+    assert problems(inventory()) == []
+
+
+def test_the_model_has_what_the_roles_use() -> None:
+    hosts = inventory(hosts={"linux1": {"ovn_k8s_node_subnet": "10.244.9.0/24"}})
+    made = model(hosts, ["linux1", "gw"])
+    assert made["first_master"] == "master" and made["southbound_remote"] == "ssl:172.30.0.11:6642"
+    assert made["linux"] == ["master", "linux1", "linux2", "gw"] and made["workers"] == ["linux1", "linux2"]
+    assert made["topology"]["master"] == "master"
+    assert made["topology"]["nodes"] == [
+        {"name": "linux1", "node_ip": "172.30.0.12", "subnet": "10.244.9.0/24"},
+        {"name": "gw", "node_ip": "172.30.0.14"},
+    ]
+    assert made["topology"]["gateways"] == [
+        {"name": "gw", "chassis": "gw", "interface": "ext0", "address": "192.0.2.2/24", "nexthop": "192.0.2.1"}
+    ]
+
+
+CLUSTER_RULES = [
+    (
+        {"ovn_k8s_cluster_cidr": "10.244.0.1/16"},
+        ["ovn_k8s_cluster_cidr = '10.244.0.1/16'", "host bits", "10.244.0.0/16"],
+    ),
+    ({"ovn_k8s_cluster_cidr": 10}, ["ovn_k8s_cluster_cidr = 10", "not a network"]),
+    (
+        {"ovn_k8s_service_cidr": "10.244.8.0/24"},
+        ["ovn_k8s_cluster_cidr = '10.244.0.0/16' overlaps ovn_k8s_service_cidr"],
+    ),
+    ({"ovn_k8s_join_cidr": "10.96.1.0/24"}, ["ovn_k8s_service_cidr", "overlaps ovn_k8s_join_cidr"]),
+    ({"ovn_k8s_cluster_cidr": "10.244.0.0/23"}, ["too small", "2 node subnets of /24", "4 nodes"]),
+    ({"ovn_k8s_node_prefix": 30}, ["ovn_k8s_node_prefix = 30", "no room for pods"]),
+    ({"ovn_k8s_node_prefix": "24"}, ["ovn_k8s_node_prefix = '24'", "whole number"]),
+    ({"ovn_k8s_node_prefix": True}, ["ovn_k8s_node_prefix = True"]),
+    ({"ovn_k8s_service_cidr": "10.96.0.0/30"}, ["ovn_k8s_service_cidr = '10.96.0.0/30'", "too small"]),
+    ({"ovn_k8s_service_cidr": "11.0.0.0/8"}, ["too large for services"]),
+    ({"ovn_k8s_join_cidr": "100.64.0.0/30"}, ["ovn_k8s_join_cidr = '100.64.0.0/30'", "too small", "1 gateway"]),
+    ({"ovn_k8s_cluster_name": "My Cluster"}, ["ovn_k8s_cluster_name = 'My Cluster'", "RFC 1123"]),
+    ({"ovn_k8s_encap_type": "gre"}, ["ovn_k8s_encap_type = 'gre'", "geneve"]),
+    ({"kubernetes_managed": "false"}, ["kubernetes_managed = 'false'", "no boolean", "-e"]),
+    ({"ovn_k8s_datapath_type": "netdev"}, ["host linux1 = 'netdev' needs ovn_k8s_underlay_interface"]),
+    ({"ovn_k8s_datapath_type": "dpdk"}, ["ovn_k8s_datapath_type of host gw = 'dpdk'", "netdev"]),
+    (
+        {"ovn_k8s_cluster_cidr": "172.30.0.0/16"},
+        ["ovn_k8s_node_ip of host linux2 = '172.30.0.13' lies in ovn_k8s_cluster_cidr"],
+    ),
+    ({"ovn_k8s_mtu": "big"}, ["ovn_k8s_mtu of host gw = 'big'"]),
+]
+
+HOST_RULES = [
+    ("linux1", {"ovn_k8s_node_name": "Linux_1"}, ["ovn_k8s_node_name of host linux1 = 'Linux_1'", "RFC 1123"]),
+    ("linux1", {"ovn_k8s_node_name": "n" * 53}, ["longer than 52"]),
+    (
+        "linux1",
+        {"ovn_k8s_node_name": "linux2"},
+        ["ovn_k8s_node_name = 'linux2' is that of the hosts linux1 and linux2"],
+    ),
+    (
+        "linux1",
+        {"ansible_host": "172.30.0.13"},
+        ["ovn_k8s_node_ip = '172.30.0.13'", "linux1 and linux2", "encapsulation"],
+    ),
+    (
+        "linux1",
+        {"ansible_host": "linux1.example.com"},
+        ["'linux1.example.com'", "not an IPv4 address", "set ovn_k8s_node_ip"],
+    ),
+    ("linux1", {"ovn_k8s_node_subnet": "10.1.0.0/24"}, ["host linux1 = '10.1.0.0/24'", "outside ovn_k8s_cluster_cidr"]),
+    ("linux1", {"ovn_k8s_node_subnet": "10.244.0.0/30"}, ["too small"]),
+    ("linux1", {"ovn_k8s_node_subnet": "x"}, ["ovn_k8s_node_subnet of host linux1 = 'x'"]),
+    ("linux1", {"ovn_k8s_cluster_cidr": "10.200.0.0/16"}, ["ovn_k8s_cluster_cidr differs between hosts", "on linux1"]),
+    ("linux1", {"ovn_k8s_underlay_interface": "a-very-long-name"}, ["ovn_k8s_underlay_interface of host linux1", "15"]),
+    ("linux1", {"ovn_k8s_underlay_interface": "br-phy"}, ["also the underlay interface"]),
+    ("linux1", {"ovn_k8s_underlay_interface": "eth0", "ovn_k8s_underlay_prefix": 33}, ["ovn_k8s_underlay_prefix"]),
+    (
+        "linux1",
+        {"ovn_k8s_node_ip": ValueError("no facts")},
+        ["ovn_k8s_node_ip of host linux1 cannot be worked out: no facts"],
+    ),
+    ("gw", {"ovn_k8s_gateway_interface": ""}, ["ovn_k8s_gateway_interface of host gw is not set", "gateways"]),
+    ("gw", {"ovn_k8s_underlay_interface": "ext0"}, ["also its ovn_k8s_underlay_interface"]),
+    ("gw", {"ovn_k8s_gateway_address": "192.0.2.2"}, ["ovn_k8s_gateway_address of host gw", "no prefix length"]),
+    ("gw", {"ovn_k8s_gateway_address": "192.0.2.0/24"}, ["network's own"]),
+    (
+        "gw",
+        {"ovn_k8s_gateway_address": "10.244.3.2/24", "ovn_k8s_gateway_nexthop": "10.244.3.1"},
+        ["overlaps ovn_k8s_cluster_cidr"],
+    ),
+    ("gw", {"ovn_k8s_gateway_nexthop": "198.51.100.1"}, ["not in the network 192.0.2.0/24"]),
+    ("gw", {"ovn_k8s_gateway_nexthop": "192.0.2.2"}, ["own address"]),
+    ("gw", {"ovn_k8s_gateway_mac": "02:00"}, ["no MAC address"]),
+]
+
+
+@pytest.mark.parametrize(("everywhere", "words"), CLUSTER_RULES)
+def test_cluster_rules(everywhere: dict[str, Any], words: list[str]) -> None:
+    found = "\n".join(problems(inventory(everywhere=everywhere)))
+    for word in words:
+        assert word in found
+
+
+@pytest.mark.parametrize(("host", "settings", "words"), HOST_RULES)
+def test_host_rules(host: str, settings: dict[str, Any], words: list[str]) -> None:
+    found = problems(inventory(hosts={host: settings}))
+    assert len(found) <= 2, found
+    for word in words:
+        assert word in "\n".join(found)
+
+
+def test_groups() -> None:
+    assert "group masters is empty" in problems(inventory(groups={"masters": []}))[0]
+    assert "2 hosts (master, gw)" in problems(inventory(groups={"masters": ["master", "gw"], "gateways": []}))[0]
+    both = problems(inventory(groups={"linux_workers": ["linux1", "linux2", "gw"]}))
+    assert both == [
+        "host gw is in the groups linux_workers and gateways: a machine has one part in the cluster; leave it in one of them"
+    ]
+    assert problems(inventory(groups={group: [] for group in GROUPS})) != []
+
+
+def test_subnets_of_two_hosts_that_overlap() -> None:
+    found = problems(
+        inventory(
+            hosts={
+                "linux1": {"ovn_k8s_node_subnet": "10.244.4.0/23"},
+                "linux2": {"ovn_k8s_node_subnet": "10.244.5.0/24"},
+            }
+        )
+    )
+    assert len(found) == 1 and "host linux1 = '10.244.4.0/23' overlaps that of host linux2" in found[0]
+
+
+def test_all_problems_are_told_at_once() -> None:
+    found = problems(
+        inventory(everywhere={"ovn_k8s_cluster_cidr": "10.96.0.1/16", "ovn_k8s_mtu": -1, "ovn_k8s_node_prefix": 31})
+    )
+    assert len(found) >= 6
