@@ -45,6 +45,12 @@ options:
         type: list
         elements: path
         default: []
+      clean:
+        description:
+          - With O(services[].state=stopped), also remove the data, cache, log and runtime directories that systemd
+            made for the unit, as C(systemctl clean) does.
+        type: bool
+        default: false
   pending_paths:
     description:
       - Paths that an earlier task of the same run in check mode would have written. Units that read one of them
@@ -165,6 +171,9 @@ def apply(systemd: Systemd, actions: list[Action]) -> None:
     stopped = names("stop")
     if stopped:
         systemd.module.run_command([systemd.path, "reset-failed", "--", *stopped])
+    for name in names("clean"):
+        # a unit without such directories refuses, and that is fine
+        systemd.module.run_command([systemd.path, "clean", "--what=all", "--", name])
     # restart starts a stopped unit as well; one call keeps the order that the units ask for
     systemd.run("restart", names("start") + names("restart"))
 
@@ -181,6 +190,7 @@ def main() -> None:
                     "state": {"type": "str", "choices": ["started", "stopped"], "default": "started"},
                     "enabled": {"type": "bool", "default": True},
                     "files": {"type": "list", "elements": "path", "default": []},
+                    "clean": {"type": "bool", "default": False},
                 },
             },
             "pending_paths": {"type": "list", "elements": "path", "default": []},
@@ -188,7 +198,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     services = [
-        Service(item["name"], item["state"], item["enabled"], tuple(item["files"]))
+        Service(item["name"], item["state"], item["enabled"], tuple(item["files"]), item["clean"])
         for item in module.params["services"]
     ]
     names = [service.name for service in services]
@@ -213,7 +223,7 @@ def main() -> None:
     wanted = {
         action.name: (
             "stopped, disabled"
-            if {"stop", "disable"} & set(action.verbs)
+            if {"stop", "disable", "clean"} & set(action.verbs)
             else f"{', '.join(action.verbs)} ({action.why})"
         )
         for action in actions

@@ -36,12 +36,14 @@ class Service:
     """A unit and the state that it should have.
 
     state: started | stopped; files: absolute paths that the daemon reads at its start.
+    clean: remove the directories that systemd made for the unit (StateDirectory= and relatives) when it is stopped.
     """
 
     name: str
     state: str = "started"
     enabled: bool = True
     files: tuple[str, ...] = ()
+    clean: bool = False
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,8 @@ def decide(
                 verbs.append("stop")
             if status.unit_file_state in ("enabled", "enabled-runtime"):
                 verbs.append("disable")
+            if service.clean and status.found:
+                verbs.append("clean")
             if verbs:
                 actions.append(Action(service.name, tuple(verbs), "it is no longer wanted"))
             continue
