@@ -87,7 +87,7 @@ class Node:
     def start(self) -> None:
         run("ip", "netns", "add", self.netns)
         self.enter("ip", "link", "set", "lo", "up")
-        port = f"v-{self.name}"
+        port = f"v{self.address.rpartition('.')[2]}"
         run("ip", "link", "add", "eth0", "netns", self.netns, "mtu", "1500", "type", "veth", "peer", "name", port,
             "netns", self.ovn.underlay)  # fmt: skip
         run("ip", "-n", self.ovn.underlay, "link", "set", port, "master", "underlay", "up")
@@ -145,7 +145,12 @@ class SmallOvn:
         run("ip", "-n", self.underlay, "link", "add", "underlay", "type", "bridge")
         run("ip", "-n", self.underlay, "link", "set", "underlay", "up")
         for database in ("nb", "sb"):
-            run("ovsdb-tool", "create", str(self.directory / f"{database}.db"), str(OVN_SCHEMAS / f"ovn-{database}.ovsschema"))
+            run(
+                "ovsdb-tool",
+                "create",
+                str(self.directory / f"{database}.db"),
+                str(OVN_SCHEMAS / f"ovn-{database}.ovsschema"),
+            )
             self.start_database(database)
         self._spawn("northd", "ovn-northd", f"--ovnnb-db=unix:{self.northbound}", f"--ovnsb-db=unix:{self.southbound}")
         self.nbctl("lr-add", "cluster", "--", "set", "logical_router", "cluster", "external_ids:k8s-cluster-router=yes")

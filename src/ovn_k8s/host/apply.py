@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the ovn_k8s.cluster authors
+"""Bringing a machine to what its configuration says, and back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fcntl import LOCK_EX, flock
+from pathlib import Path
+
+from ovn_k8s.core.changes import Delete, Hold, Insert, Update
+from ovn_k8s.core.database import Database
+from ovn_k8s.core.plan import Plan, plan
+from ovn_k8s.netlink.links import Link, Netlink, Route, netlink
+from ovn_k8s.ovsdb.client import Client
+from ovn_k8s.ovsdb.remote import parse_remotes
+
+from . import bridges, state
+from .config import INTEGRATION_BRIDGE, NodeConfig, Underlay
+from .errors import HostError
+from .interfaces import set_addresses, set_routes, set_up
+from .recorder import Recorder
+from .state import HostState, InterfaceFacts
+
+APPEAR_SECONDS = 20.0
+"""How long ovs-vswitchd may take to make or remove an interface."""
+LOCK = Path("/run/ovn-k8s/overlay.lock")
+
+
+def apply(config: NodeConfig, *, check: bool = False, state_path: Path = state.DEFAULT_PATH) -> list[str]:
+    """Make bridges, ports, addresses and routes what they shall be; the changes in words.
+
+    Raises:
+        HostError: an interface is missing or does not appear.
+        OvsdbError, PlanError, LinkError: Open vSwitch or the kernel refused.
+    """
+    recorder = Recorder(check=check)
+    with _alone(check), _openvswitch(config) as ovs, netlink() as handle:
+        saved = state.load(state_path)
+        nic = _required(handle, config.underlay.interface) if config.underlay else None
+        gateway = _required(handle, config.gateway_interface) if config.gateway_interface else None
+        before = ovs.snapshot(bridges.TABLES)
+        _remember(handle, config, before, saved, nic, gateway)
+        if not check:
+            state.save(state_path, saved)
+        made = ovs.converge(bridges.TABLES, lambda actual: _desired(config, actual, nic), check=check)
+        recorder.changes += list(_words(made))
+        if config.underlay and nic:
+            _move_to_bridge(handle, ovs, config.underlay, nic, saved.interfaces[nic.name], recorder)
+        _management(handle, ovs, config, recorder)
+        if gateway:
+            set_addresses(handle, gateway, gateway.name, (), recorder)
+            set_up(handle, gateway, gateway.name, recorder)
+    return recorder.changes
+
+
+def remove(config: NodeConfig, *, check: bool = False, state_path: Path = state.DEFAULT_PATH) -> list[str]:
+    """Take away what `apply` has made and give interfaces back what they had; the changes in words.
+
+    The integration bridge goes if it was not there before. Pods' ports go with it.
+
+    Raises: as `apply`.
+    """
+    recorder = Recorder(check=check)
+    with _alone(check), netlink() as handle:
+        saved = state.load(state_path)
+        with _openvswitch(config) as ovs:
+            gone = ovs.converge(bridges.TABLES, lambda actual: _removal(config, actual, saved), check=check)
+        recorder.changes += list(_words(gone))
+        ours = [config.management_interface, *([config.underlay.bridge] if config.underlay else [])]
+        if not check:
+            for name in ours:
+                _wait_gone(handle, name)
+        for name, facts in saved.interfaces.items():
+            link = handle.link(name)
+            if link is None:
+                recorder.change(f"{name}: is no longer there; its addresses cannot be given back")
+                continue
+            if facts.up:
+                set_up(handle, link, name, recorder)
+            set_addresses(handle, link, name, facts.addresses, recorder)
+            set_routes(handle, link, name, facts.routes, recorder)
+        if state_path.exists():
+            recorder.change(f"{state_path}: removed", lambda: state_path.unlink(missing_ok=True))
+    return recorder.changes
+
+
+def _remember(
+    handle: Netlink, config: NodeConfig, before: Database, saved: HostState, nic: Link | None, gateway: Link | None
+) -> None:
+    """Note what the interfaces have, as long as they have it: once taken, they have nothing and the note stays."""
+    if before.find("Bridge", INTEGRATION_BRIDGE) is None:
+        saved.created_bridge = True
+    for link in (nic, gateway):
+        if link is None:
+            continue
+        facts = InterfaceFacts.read(handle, link)
+        if facts.addresses or link.name not in saved.interfaces:
+            saved.interfaces[link.name] = facts
+    if config.underlay and nic and config.underlay.address not in saved.interfaces[nic.name].addresses:
+        facts = saved.interfaces[nic.name]
+        same_ip = [address for address in facts.addresses if address.ip == config.underlay.address.ip]
+        if same_ip:
+            raise HostError(
+                f"{nic.name} has {same_ip[0]}, the configuration says {config.underlay.address}: "
+                "correct the prefix length in one of the two places"
+            )
+
+
+def _desired(config: NodeConfig, actual: Database, nic: Link | None) -> Plan:
+    rows = bridges.desired_rows(config, actual, uplink_mac=nic.mac if nic else "", uplink_mtu=nic.mtu if nic else 0)
+    # Rows of ours that are wanted no longer, such as the management port under an earlier name, go.
+    return plan(rows, actual, owners=[bridges.node_owner(config.node_name)])
+
+
+def _removal(config: NodeConfig, actual: Database, saved: HostState) -> Plan:
+    absent = []
+    bridge = actual.find("Bridge", INTEGRATION_BRIDGE)
+    if saved.created_bridge and bridge and not bridge.owner:
+        absent = [("Bridge", INTEGRATION_BRIDGE)]
+    return plan([], actual, owners=lambda owner: bridges.is_ours(config, owner), absent=absent)
+
+
+def _words(made: Plan) -> Iterator[str]:
+    for change in made.changes:
+        title = f"{change.table.name} {change.name}"
+        if isinstance(change, Insert):
+            yield f"{title}: created"
+        elif isinstance(change, Update):
+            yield f"{title}: {', '.join(sorted(change.columns))} set"
+        elif isinstance(change, Delete):
+            yield f"{title}: removed"
+        elif isinstance(change, Hold):
+            yield f"{title}: {change.column.name} changed"
+
+
+def _move_to_bridge(
+    handle: Netlink, ovs: Client, underlay: Underlay, nic: Link, facts: InterfaceFacts, recorder: Recorder
+) -> None:
+    """Addresses and routes of the NIC go to the bridge. The bridge has them before the NIC loses them."""
+    bridge = _made(handle, ovs, underlay.bridge, recorder)
+    addresses = tuple(dict.fromkeys((underlay.address, *facts.addresses)))
+    set_up(handle, nic, nic.name, recorder)
+    set_up(handle, bridge, underlay.bridge, recorder)
+    set_addresses(handle, bridge, underlay.bridge, addresses, recorder)
+    set_routes(handle, bridge, underlay.bridge, facts.routes, recorder)
+    set_addresses(handle, nic, nic.name, (), recorder)
+
+
+def _management(handle: Netlink, ovs: Client, config: NodeConfig, recorder: Recorder) -> None:
+    """The node's own interface on the pod network, and the ways to pods and services through it."""
+    name = config.management_interface
+    link = _made(handle, ovs, name, recorder)
+    set_up(handle, link, name, recorder)
+    set_addresses(handle, link, name, (config.management_address,), recorder)
+    router = str(config.router_address)
+    routes = [Route(str(network), router) for network in (config.cluster_cidr, config.service_cidr)]
+    set_routes(handle, link, name, routes, recorder, exact=True)
+
+
+def _made(handle: Netlink, ovs: Client, name: str, recorder: Recorder) -> Link | None:
+    """The internal interface that ovs-vswitchd makes; in check mode None when it is not there."""
+    deadline = time.monotonic() + APPEAR_SECONDS
+    while (link := handle.link(name)) is None and not recorder.check:
+        if time.monotonic() > deadline:
+            stored = ovs.snapshot(["Interface"]).find("Interface", name)
+            cause = (stored.columns["error"] if stored else None) or "is ovs-vswitchd running?"
+            raise HostError(f"interface {name} has not appeared within {APPEAR_SECONDS:g} s: {cause}")
+        time.sleep(0.05)
+    return link
+
+
+def _wait_gone(handle: Netlink, name: str) -> None:
+    deadline = time.monotonic() + APPEAR_SECONDS
+    while handle.link(name) is not None:
+        if time.monotonic() > deadline:
+            raise HostError(f"interface {name} is still there; is ovs-vswitchd running?")
+        time.sleep(0.05)
+
+
+def _required(handle: Netlink, name: str) -> Link:
+    link = handle.link(name)
+    if link is None:
+        there = ", ".join(sorted(link.name for link in handle.links()))
+        raise HostError(f"interface {name} is not there; this machine has {there}")
+    return link
+
+
+def _openvswitch(config: NodeConfig) -> Client:
+    return Client(parse_remotes(config.ovs_remote), "Open_vSwitch")
+
+
+@contextmanager
+def _alone(check: bool) -> Iterator[None]:
+    """One at a time on a machine. Check mode changes nothing, so it needs no lock and leaves no file."""
+    if check:
+        yield
+        return
+    LOCK.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    with LOCK.open("w") as lock:
+        flock(lock, LOCK_EX)
+        yield

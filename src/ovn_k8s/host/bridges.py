@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the ovn_k8s.cluster authors
+"""A node's bridges and their fixed ports as desired rows of Open vSwitch's database (ovs-vswitchd.conf.db(5))."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ovn_k8s.core.database import Database
+from ovn_k8s.core.pods import OWNER_PREFIX
+from ovn_k8s.core.rows import MapPatch, Parent, Ref, Row
+from ovn_k8s.core.topology import node_owner
+
+from .config import INTEGRATION_BRIDGE, NodeConfig
+
+TABLES = ("Open_vSwitch", "Bridge", "Port", "Interface")
+
+
+def desired_rows(config: NodeConfig, actual: Database, *, uplink_mac: str, uplink_mtu: int) -> Iterator[Row]:
+    """The rows. `uplink_mac` and `uplink_mtu` are those of the underlay NIC, and not used without one.
+
+    The integration bridge is shared with ovn-controller, which makes it when it is first: whoever owns it keeps it.
+    """
+    owner = node_owner(config.node_name)
+    bridge = actual.find("Bridge", INTEGRATION_BRIDGE)
+    yield from _bridge(
+        INTEGRATION_BRIDGE,
+        {"datapath_type": config.datapath_type, "fail_mode": "secure"},
+        {},
+        bridge.owner if bridge else "",
+        actual,
+    )
+    if config.underlay:
+        underlay = config.underlay
+        columns = {
+            "datapath_type": config.datapath_type,
+            "fail_mode": "standalone",
+            "other_config": MapPatch({"hwaddr": uplink_mac}),
+        }
+        yield from _bridge(underlay.bridge, columns, {"mtu_request": uplink_mtu}, owner, actual)
+        yield from _port(underlay.interface, underlay.bridge, {}, owner)
+    management = {
+        "type": "internal",
+        "mac": config.management_mac,
+        "mtu_request": config.mtu,
+        "external_ids": MapPatch({"iface-id": config.management_port}),
+    }
+    yield from _port(config.management_interface, INTEGRATION_BRIDGE, management, owner)
+    if config.gateway_interface:
+        gateway = {"external_ids": MapPatch({"iface-id": config.gateway_port})}
+        yield from _port(config.gateway_interface, INTEGRATION_BRIDGE, gateway, owner)
+
+
+def is_ours(config: NodeConfig, owner: str) -> bool:
+    """Whether `remove` takes away rows of this owner: the node's own and its pods'."""
+    return owner == node_owner(config.node_name) or owner.startswith(OWNER_PREFIX)
+
+
+def _bridge(
+    name: str, columns: dict[str, Any], interface: dict[str, Any], owner: str, actual: Database
+) -> Iterator[Row]:
+    """A bridge and its local port, which carries the bridge's name. The local port of a found bridge keeps its owner."""
+    yield Row("Bridge", name, columns, owner, Parent("Open_vSwitch", ".", "bridges"))
+    stored = actual.find("Port", name)
+    yield from _port(name, name, {"type": "internal", **interface}, stored.owner if stored else owner)
+
+
+def _port(name: str, bridge: str, interface: dict[str, Any], owner: str) -> Iterator[Row]:
+    yield Row("Interface", name, interface, owner)
+    yield Row("Port", name, {"interfaces": [Ref("Interface", name)]}, owner, Parent("Bridge", bridge, "ports"))

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the ovn_k8s.cluster authors
+"""Bringing an interface's addresses and routes to what they shall be."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from ipaddress import IPv4Interface
+
+from ovn_k8s.netlink.links import RTPROT_KERNEL, Link, Netlink, Route
+
+from .recorder import Recorder
+
+
+def set_up(handle: Netlink, link: Link | None, name: str, recorder: Recorder) -> None:
+    """Bring the interface up; `link` None stands for one that check mode has not made."""
+    if link is None:
+        recorder.change(f"{name}: up")
+    elif not link.up:
+        recorder.change(f"{name}: up", lambda: handle.set_up(link))
+
+
+def set_addresses(
+    handle: Netlink, link: Link | None, name: str, wanted: Collection[IPv4Interface], recorder: Recorder
+) -> None:
+    """Give the interface exactly these IPv4 addresses."""
+    present = [address.interface for address in handle.addresses(link)] if link else []
+    for address in wanted:
+        if address not in present:
+            recorder.change(f"{name}: address {address}", lambda a=address: link and handle.add_address(link, a))
+    for address in present:
+        if address not in wanted:
+            recorder.change(
+                f"{name}: address {address} removed", lambda a=address: link and handle.delete_address(link, a)
+            )
+
+
+def set_routes(
+    handle: Netlink,
+    link: Link | None,
+    name: str,
+    wanted: Collection[Route],
+    recorder: Recorder,
+    *,
+    exact: bool = False,
+) -> None:
+    """Give the interface these routes; with `exact`, no others but the kernel's own."""
+    present = [route for _, route in handle.routes(link)] if link else []
+    for route in wanted:
+        if not any(_same(route, other) for other in present):
+            recorder.change(f"{name}: route {describe(route)}", lambda r=route: link and handle.replace_route(link, r))
+    if exact:
+        keys = {(route.destination, route.metric) for route in wanted}
+        for route in present:
+            if route.protocol != RTPROT_KERNEL and (route.destination, route.metric) not in keys:
+                recorder.change(
+                    f"{name}: route {describe(route)} removed",
+                    lambda r=route: link and handle.delete_route(link, r),
+                )
+
+
+def describe(route: Route) -> str:
+    """A route in words."""
+    return f"{route.destination} via {route.gateway}" if route.gateway else route.destination
+
+
+def _same(one: Route, other: Route) -> bool:
+    """Equal but for the protocol, which only says who made it."""
+    return (one.destination, one.gateway, one.source, one.metric) == (
+        other.destination,
+        other.gateway,
+        other.source,
+        other.metric,
+    )

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the ovn_k8s.cluster authors
+"""`ovn-k8s-overlay apply` and `remove` on two nodes: the underlay moves into a bridge and back, and packets flow."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+
+import pytest
+from cni_caller import Agent, Sandbox
+from small_ovn import Node, SmallOvn, eventually
+
+
+def overlay(node: Node, command: str, *options: str) -> list[str]:
+    """The changes that one run reports."""
+    output = node.enter(
+        sys.executable, "-m", "ovn_k8s.overlay", command, "--json", "--config", str(node.directory / "node.toml"),
+        "--state", str(node.directory / "host-state.json"), *options,
+    )  # fmt: skip
+    document = json.loads(output)
+    assert document["changed"] == bool(document["changes"])
+    return list(document["changes"])
+
+
+def addresses(node: Node, interface: str) -> list[str]:
+    listed = json.loads(node.enter("ip", "-4", "-j", "address", "show", interface, check=False) or "[]")
+    return [f"{a['local']}/{a['prefixlen']}" for link in listed if link for a in link["addr_info"]]
+
+
+def routes(node: Node) -> set[tuple[str, str]]:
+    return {(route["dst"], route["dev"]) for route in json.loads(node.enter("ip", "-4", "-j", "route"))}
+
+
+def pings(node: Node, address: str) -> bool:
+    return "1 received" in node.enter("ping", "-c1", "-W1", "-n", address, check=False)
+
+
+@pytest.fixture(scope="module")
+def pair(ovn: SmallOvn) -> Iterator[tuple[Node, Node]]:
+    """Two blank nodes that have a default route through their NIC."""
+    nodes = ovn.add_node("underlay-node-a"), ovn.add_node("underlay-node-b")
+    for node in nodes:
+        node.enter("ip", "route", "add", "default", "via", "172.30.0.1", "dev", "eth0", "metric", "50")
+        Agent(node)  # writes node.toml
+    yield nodes
+
+
+def test_apply_moves_the_underlay_and_the_nodes_reach_each_other(pair: tuple[Node, Node]) -> None:
+    first, second = pair
+    announced = overlay(first, "apply", "--check")
+    assert "Bridge br-phy: created" in announced
+    assert addresses(first, "eth0") == [f"{first.address}/24"], "check mode changes nothing"
+    assert "br-phy" not in first.vsctl("list-br")
+    assert overlay(first, "apply") == announced
+    overlay(second, "apply")
+    assert overlay(first, "apply") == [], "the second run changes nothing"
+    assert overlay(first, "apply", "--check") == []
+    assert addresses(first, "eth0") == []
+    assert addresses(first, "br-phy") == [f"{first.address}/24"]
+    assert addresses(first, "k8s-underlay-no") == [first.subnet.replace(".0/", ".2/")]
+    assert {("default", "br-phy"), ("10.244.0.0/16", "k8s-underlay-no"), ("10.96.0.0/16", "k8s-underlay-no")} <= routes(
+        first
+    )
+    eventually(lambda: pings(first, second.address), "the underlay carries packets")
+    other = second.subnet.removesuffix("0/24")
+    eventually(lambda: pings(first, f"{other}2"), "a node reaches the other's address in the pod network")
+
+
+def test_pods_and_nodes_reach_each_other(pair: tuple[Node, Node]) -> None:
+    first, second = pair
+    sandboxes = []
+    agents = [Agent(node) for node in pair]
+    try:
+        for node, agent in zip(pair, agents, strict=True):
+            agent.start()
+            sandbox = Sandbox(node, f"pod-{node.name}").create()
+            sandboxes.append(sandbox)
+            node.ovn.add_pod_port(node, "default", sandbox.name, sandbox.uid, sandbox.host)
+            assert agent.call("ADD", sandbox).status == 0
+        pods = [f"{s.node.subnet.removesuffix('0/24')}{s.host}" for s in sandboxes]
+
+        def reach(source: Sandbox, address: str) -> bool:
+            return "1 received" in source.enter("ping", "-c1", "-W1", address, check=False)
+
+        eventually(lambda: reach(sandboxes[0], pods[1]), "pod to pod across nodes")
+        eventually(lambda: reach(sandboxes[0], first.address), "pod to its own node")
+        eventually(lambda: reach(sandboxes[0], second.address), "pod to the other node")
+        eventually(lambda: pings(first, pods[0]), "node to its own pod")
+        eventually(lambda: pings(first, pods[1]), "node to a pod elsewhere")
+    finally:
+        for sandbox, agent in zip(sandboxes, agents, strict=False):
+            agent.call("DEL", sandbox)
+            sandbox.delete()
+        for node in pair:
+            node.stop_daemon("agent")
+
+
+def test_apply_after_openvswitch_was_restarted(pair: tuple[Node, Node]) -> None:
+    """The userspace datapath's interfaces outlive a restart; where they do not, `apply` restores addresses and routes."""
+    first, second = pair
+    first.stop_daemon("ovs-vswitchd")
+    first.start_switch()
+    eventually(lambda: pings(first, second.address), "the underlay is back by itself")
+    assert overlay(first, "apply") == []
+    first.stop_daemon("ovs-vswitchd")
+    for interface in ("br-phy", "k8s-underlay-no"):
+        first.enter("ip", "link", "delete", interface)
+    first.start_switch()
+    changes = overlay(first, "apply")
+    assert f"br-phy: address {first.address}/24" in changes
+    assert ("default", "br-phy") in routes(first)
+    eventually(lambda: pings(first, second.address), "the underlay is back")
+    assert overlay(first, "apply") == []
+
+
+def test_remove_gives_everything_back(pair: tuple[Node, Node]) -> None:
+    first, _ = pair
+    announced = overlay(first, "remove", "--check")
+    assert addresses(first, "br-phy") == [f"{first.address}/24"]
+    assert set(overlay(first, "remove")) >= {change for change in announced if "Bridge" in change}
+    assert addresses(first, "eth0") == [f"{first.address}/24"]
+    assert routes(first) == {("default", "eth0"), ("172.30.0.0/24", "eth0")}
+    assert "br-phy" not in first.vsctl("list-br")
+    assert not (first.directory / "host-state.json").exists()
+    assert overlay(first, "remove") == []
+    assert f"br-phy: address {first.address}/24" in overlay(first, "apply"), "and it can be applied again"
+
+
+def test_gateway_interface(pair: tuple[Node, Node]) -> None:
+    node = pair[1]
+    node.enter("ip", "link", "add", "ext0", "type", "veth", "peer", "name", "outside")
+    node.enter("ip", "address", "add", "192.0.2.2/24", "dev", "ext0")
+    node.enter("ip", "link", "set", "ext0", "up")
+    config = node.directory / "node.toml"
+    config.write_text(config.read_text() + '[gateway]\ninterface = "ext0"\n')
+    overlay(node, "apply")
+    assert addresses(node, "ext0") == []
+    assert node.vsctl("get", "interface", "ext0", "external_ids:iface-id") == f"ext0_{node.name}"
+    assert overlay(node, "apply") == []
+    overlay(node, "remove")
+    assert addresses(node, "ext0") == ["192.0.2.2/24"]
+
+
+def test_missing_interface_is_named(pair: tuple[Node, Node]) -> None:
+    node = pair[0]
+    config = node.directory / "node.toml"
+    text = config.read_text()
+    config.write_text(text.replace('interface = "eth0"', 'interface = "eth7"'))
+    try:
+        with pytest.raises(AssertionError, match=r"interface eth7 is not there; this machine has .*eth0"):
+            overlay(node, "apply")
+    finally:
+        config.write_text(text)
