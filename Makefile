@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the ovn_k8s.cluster authors
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV ?= $(CURDIR)/.venv
+INVENTORY ?= inventories/lab
+NODE ?= linux1
+LAB := VENV='$(VENV)' $(PYTHON) -m lab
+INSIDE := $(LAB) exec --
+
+.PHONY: help
+help: ## Show what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# ---- the tools
+
+.PHONY: host-packages
+host-packages:
+	@lab/host-setup lab/host-packages.txt
+
+.PHONY: tools
+tools: host-packages
+	@lab/tools '$(PYTHON)' '$(VENV)' requirements/run.txt
+
+.PHONY: test-tools
+test-tools: host-packages
+	@lab/host-setup lab/test-packages.txt
+	@lab/tools '$(PYTHON)' '$(VENV)' requirements/test.txt --project
+
+.PHONY: lint-tools
+lint-tools: host-packages
+	@lab/tools '$(PYTHON)' '$(VENV)' requirements/lint.txt --project
+
+# ---- the lab
+
+.PHONY: lab-up
+lab-up: tools ## Start the lab's machines, blank when they are new
+	@$(LAB) up
+
+.PHONY: lab-down
+lab-down: ## Remove the lab and all that is in it
+	@$(LAB) down
+
+.PHONY: lab-status
+lab-status: ## Say which machines run
+	@$(LAB) status
+
+.PHONY: lab-ssh
+lab-ssh: ## A shell on a machine, or CMD='...' there: make lab-ssh NODE=linux1
+	@$(LAB) ssh $(NODE) $(CMD)
+
+.PHONY: lab-shell
+lab-shell: ## A shell in the control namespace, with ansible and kubectl
+	@$(LAB) exec
+
+.PHONY: lab-reboot
+lab-reboot: ## Reboot a machine: make lab-reboot NODE=linux1
+	@$(LAB) reboot $(NODE)
+
+.PHONY: kubectl
+kubectl: ## Run kubectl: make kubectl ARGS='get nodes'
+	@$(INSIDE) kubectl $(ARGS)
+
+# ---- the playbooks
+
+.PHONY: site
+site: tools ## Make the machines of INVENTORY (the lab's) one cluster; more options in ARGS
+	@$(INSIDE) ansible-playbook -i $(INVENTORY) playbooks/site.yml $(ARGS)
+
+.PHONY: verify
+verify: tools ## Check the cluster with real pods
+	@$(INSIDE) ansible-playbook -i $(INVENTORY) playbooks/verify.yml $(ARGS)
+
+.PHONY: reset
+reset: tools ## Take the cluster off the machines again; asks before it does
+	@$(INSIDE) ansible-playbook -i $(INVENTORY) playbooks/reset.yml $(ARGS)
+
+.PHONY: demo
+demo: ## Everything: machines, cluster, checks
+	@begun=$$SECONDS; 	$(MAKE) --no-print-directory lab-up && $(MAKE) --no-print-directory site && $(MAKE) --no-print-directory verify && 	echo "demo: all of it took $$((SECONDS - begun)) s; make lab-shell to look around, make lab-down to remove it"
+
+# ---- for people who change it
+
+.PHONY: test
+test: test-fast test-lab ## All tests
+
+.PHONY: test-fast
+test-fast: test-tools ## Tests that need no lab
+	'$(VENV)/bin/pytest' tests/unit tests/integration
+	$(LAB) go test ./...
+
+.PHONY: test-lab
+test-lab: test-tools ## Tests on a lab of their own
+	'$(VENV)/bin/pytest' --timeout=3600 tests/e2e
+
+.PHONY: bench
+bench: test-tools ## Measurements, one JSON object a line
+	@'$(VENV)/bin/python' -m tests.bench
+
+.PHONY: lint
+lint: lint-tools ## Style, types and Ansible's rules
+	'$(VENV)/bin/ruff' check .
+	'$(VENV)/bin/ruff' format --check .
+	'$(VENV)/bin/mypy' lab src plugins/module_utils/core plugins/module_utils/ovsdb
+	PATH='$(VENV)/bin':$$PATH '$(VENV)/bin/ansible-lint'
+
+.PHONY: clean
+clean: ## Remove what was made in this tree (not the lab, not its cache)
+	rm -rf .build .venv .mypy_cache .pytest_cache .ruff_cache

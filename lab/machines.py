@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the ovn_k8s.cluster authors
+"""The machines of the lab and their addresses (the inventory ``inventories/lab`` says the same)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MANAGEMENT = "172.31.0"
+"""First three bytes of the management network, a /24: ssh and the package server."""
+UNDERLAY = "172.30.0"
+"""First three bytes of the network between the nodes, a /24."""
+CONTROL = f"{MANAGEMENT}.1"
+PACKAGE_PORT = 8000
+
+INTERNET = ("192.0.2.1/24", "198.51.100.1/32")
+"""Addresses of the namespace that plays the internet: the gateway's next hop, and a host further away."""
+INTERNET_PORT = 8080
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One node. ``octet`` is the last byte of its address in both networks."""
+
+    name: str
+    octet: int
+    internet: bool = False
+    """Whether it has an interface ext0 towards the internet."""
+
+    @property
+    def management(self) -> str:
+        return f"{MANAGEMENT}.{self.octet}"
+
+    @property
+    def underlay(self) -> str:
+        return f"{UNDERLAY}.{self.octet}"
+
+    def mac(self, network: int) -> str:
+        """The same hardware address at every boot; ``network`` counts the machine's interfaces."""
+        return f"02:00:00:00:{network:02x}:{self.octet:02x}"
+
+
+MACHINES = (
+    Machine("master", 11),
+    Machine("linux1", 12),
+    Machine("linux2", 13),
+    Machine("gw", 14, internet=True),
+)
+
+
+def machine(name: str) -> Machine:
+    """The machine of that name; KeyError when there is none."""
+    return {m.name: m for m in MACHINES}[name]

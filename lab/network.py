@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the ovn_k8s.cluster authors
+"""The lab's network: namespaces, bridges and cables. The host's own namespace has no part in it.
+
+NAME-ctl ──── bridge mgmt, 172.31.0.1 ──── mgmt0 of every machine
+NAME-fabric ─ bridge underlay ──────────── eth0 of every machine
+NAME-internet 192.0.2.1 ────────────────── ext0 of the gateway
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .machines import CONTROL, INTERNET, MACHINES, Machine
+from .processes import in_namespace, run, works
+from .settings import Settings
+
+PARTS = ("ctl", "fabric", "internet")
+
+
+def namespaces(settings: Settings) -> list[str]:
+    """Names of the lab's namespaces that exist now."""
+    folder = Path("/run/netns")
+    prefix = f"{settings.name}-"
+    known = {settings.namespace(part) for part in (*PARTS, *(m.name for m in MACHINES))}
+    return sorted(p.name for p in folder.glob(f"{prefix}*") if p.name in known) if folder.is_dir() else []
+
+
+def build(settings: Settings) -> None:
+    """Make the parts that are there whether machines run or not, where they are missing."""
+    commands = {
+        "ctl": [
+            "link add mgmt type bridge forward_delay 0",
+            f"addr add {CONTROL}/24 dev mgmt",
+            "link set mgmt up",
+        ],
+        "fabric": [
+            f"link add underlay mtu {settings.underlay_mtu} type bridge forward_delay 0",
+            "link set underlay up",
+        ],
+        "internet": [f"addr add {address} dev lo" for address in INTERNET if address.endswith("/32")],
+    }
+    present = set(namespaces(settings))
+    for part in PARTS:
+        if settings.namespace(part) not in present:
+            try:
+                _namespace(settings, part)
+                _ip(settings, part, *commands[part])
+            except BaseException:
+                works(["ip", "netns", "del", settings.namespace(part)])
+                raise
+
+
+def plug(settings: Settings, machine: Machine) -> None:
+    """Make a machine's namespace and cables, as after switching the power on."""
+    unplug(settings, machine)
+    _namespace(settings, machine.name)
+    _cable(settings, machine, "mgmt0", 0, "ctl", machine.name, 1500)
+    _cable(settings, machine, "eth0", 1, "fabric", machine.name, settings.underlay_mtu)
+    _ip(settings, "ctl", f"link set dev {machine.name} master mgmt up")
+    _ip(settings, "fabric", f"link set dev {machine.name} master underlay up")
+    commands = [
+        f"addr add {machine.management}/24 dev mgmt0",
+        f"addr add {machine.underlay}/24 dev eth0",
+        "link set mgmt0 up",
+        "link set eth0 up",
+    ]
+    bare = ["eth0"]
+    if machine.internet:
+        _cable(settings, machine, "ext0", 2, "internet", "eth0", 1500)
+        address = next(address for address in INTERNET if not address.endswith("/32"))
+        _ip(settings, "internet", f"addr add {address} dev eth0", "link set eth0 up")
+        _no_offload(settings, "internet", "eth0")
+        commands.append("link set ext0 up")
+        bare.append("ext0")
+    _ip(settings, machine.name, *commands)
+    for interface in bare:
+        _no_offload(settings, machine.name, interface)
+
+
+def unplug(settings: Settings, machine: Machine) -> None:
+    """Remove a machine's cables and namespace, with all that the machine made in it."""
+    present = set(namespaces(settings))
+    for part, interface in (("ctl", machine.name), ("fabric", machine.name), ("internet", "eth0")):
+        if settings.namespace(part) in present and (part != "internet" or machine.internet):
+            works(["ip", "-n", settings.namespace(part), "link", "del", "dev", interface])
+    if settings.namespace(machine.name) in present:
+        run(["ip", "netns", "del", settings.namespace(machine.name)])
+
+
+def remove(settings: Settings) -> None:
+    """Remove every namespace of the lab; what was in them goes with them."""
+    for name in namespaces(settings):
+        run(["ip", "netns", "del", name])
+
+
+def inodes(settings: Settings) -> set[int]:
+    """Inode numbers of the lab's namespaces: a process is in one when its /proc/PID/ns/net has that number."""
+    return {(Path("/run/netns") / name).stat().st_ino for name in namespaces(settings)}
+
+
+def _namespace(settings: Settings, part: str) -> None:
+    run(["ip", "netns", "add", settings.namespace(part)])
+    _ip(settings, part, "link set lo up")
+
+
+def _cable(
+    settings: Settings, machine: Machine, interface: str, number: int, part: str, far_name: str, mtu: int
+) -> None:
+    """A veth pair from a machine to another namespace; it is never in the host's namespace."""
+    near = ["address", machine.mac(number), "mtu", str(mtu), "netns", settings.namespace(machine.name)]
+    far = ["peer", "name", far_name, "mtu", str(mtu), "netns", settings.namespace(part)]
+    run(["ip", "link", "add", interface, *near, "type", "veth", *far])
+
+
+def _ip(settings: Settings, part: str, *commands: str) -> None:
+    run(["ip", "-n", settings.namespace(part), "-batch", "-"], stdin="".join(f"{line}\n" for line in commands))
+
+
+def _no_offload(settings: Settings, part: str, interface: str) -> None:
+    """Have checksums written by the sender, as a wire has them.
+
+    A veth hands over packets whose checksum is still to be written; Open vSwitch's userspace datapath at the other end
+    would send them on as they are, and TCP would fail while ping works.
+    """
+    run(in_namespace(settings, part, ["ethtool", "-K", interface, "tx", "off"]))
