@@ -8,12 +8,12 @@ import itertools
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from control_plane import ControlPlane, Objects, find_programs
 from northbound import SCHEMA, Northbound, WatcherProcess
+from watcher_world import World
 
 _NUMBERS = itertools.count(1)
 
@@ -45,16 +45,6 @@ def northbound(tmp_path: Path) -> Iterator[Northbound]:
         yield server
     finally:
         server.stop()
-
-
-@dataclass
-class World:
-    """What a test acts on."""
-
-    plane: ControlPlane
-    nb: Northbound
-    watcher: WatcherProcess
-    objects: Objects
 
 
 @pytest.fixture

@@ -29,11 +29,12 @@ WATCHER_RULES = [
 
 def find_programs() -> Path | None:
     """The folder with kube-apiserver and etcd: $OVN_K8S_KUBE_BIN, or the newest in the lab's cache."""
-    cache = Path(
-        os.environ.get("LAB_CACHE") or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ovn-k8s-lab"
-    )
+    cache_home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    cache = Path(os.environ.get("LAB_CACHE") or cache_home / "ovn-k8s-lab")
     named = os.environ.get("OVN_K8S_KUBE_BIN")
-    folders = [Path(named)] if named else sorted(cache.glob("binaries-*"), key=lambda path: path.stat().st_mtime)
+    folders = (
+        [Path(named)] if named else sorted(cache.glob("binaries-*/content"), key=lambda path: path.stat().st_mtime)
+    )
     complete = [path for path in folders if (path / "kube-apiserver").is_file() and (path / "etcd").is_file()]
     return complete[-1] if complete else None
 

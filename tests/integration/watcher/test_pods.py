@@ -4,27 +4,8 @@
 
 from __future__ import annotations
 
-import json
-
-from conftest import World
 from control_plane import eventually
-
-
-def wait_for(world: World, *names: str, seconds: float = 15.0) -> dict[str, str]:
-    """Wait until exactly these pods of the test have ports; returns their addresses."""
-    wanted = {f"{world.objects.namespace}_{name}" for name in names}
-    for last in eventually(seconds):
-        found = world.nb.addresses()
-        if set(found) == wanted:
-            return {name.split("_", 1)[1]: address for name, address in found.items()}
-        assert not last, f"ports: {sorted(found)}, wanted: {sorted(wanted)}"
-    raise AssertionError
-
-
-def annotation(world: World, name: str) -> dict[str, str] | None:
-    """The pod's annotation `ovn`."""
-    text = world.objects.get("pods", name)["metadata"].get("annotations", {}).get("ovn")
-    return json.loads(text) if text else None
+from watcher_world import World, annotation, wait_for
 
 
 def test_a_pod_gets_a_port_and_the_annotation(world: World) -> None:
