@@ -83,7 +83,9 @@ print(
         {
             "packages": sorted(run("dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n").splitlines()),
             "files": {path: what for root in TREES for path, what in tree(root).items()},
-            "folders": {root: sorted(os.listdir(root)) for root in SHALLOW if Path(root).is_dir()},
+            "folders": {
+                root: sorted(path.name for path in Path(root).iterdir()) for root in SHALLOW if Path(root).is_dir()
+            },
             "units": sorted(
                 " ".join(line.split()[:2])
                 for line in run("systemctl", "list-unit-files", "--no-legend", "--plain").splitlines()

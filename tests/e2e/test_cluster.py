@@ -37,12 +37,16 @@ def differences(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]
     return found
 
 
+def assert_same(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> None:
+    changed = {node: differences(before[node], after[node]) for node in before}
+    assert not any(changed.values()), json.dumps(changed, indent=2)
+
+
 def test_check_mode_changes_nothing_on_blank_machines(lab: Lab, blank: dict[str, dict[str, Any]]) -> None:
     run = lab.play("site.yml", "--check", "--diff")
     assert run.status == 0
     assert sum(host["changed"] for host in run.hosts.values()) > 0, "a dry run on blank machines announces changes"
-    now = lab.fingerprints()
-    assert {node: differences(blank[node], now[node]) for node in lab.nodes} == dict.fromkeys(lab.nodes, {})
+    assert_same(blank, lab.fingerprints())
 
 
 def test_site_makes_a_cluster(lab: Lab) -> None:
@@ -156,5 +160,4 @@ def test_reset_asks_first(lab: Lab) -> None:
 def test_reset_leaves_the_machines_as_they_were(lab: Lab, blank: dict[str, dict[str, Any]]) -> None:
     run = lab.play("reset.yml", "-e", "reset_confirm=yes")
     assert run.status == 0
-    now = lab.fingerprints()
-    assert {node: differences(blank[node], now[node]) for node in lab.nodes} == dict.fromkeys(lab.nodes, {})
+    assert_same(blank, lab.fingerprints())
