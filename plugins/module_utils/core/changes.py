@@ -36,15 +36,18 @@ class Insert:
     def guards(self) -> Iterator[Operation]:
         """Nobody else has made a row of this name; not needed where the schema itself makes the name unique."""
         column = naming_column(self.table)
-        if self.table.singleton or (column and (column,) in self.table.indexes):
+        if column and (column,) in self.table.indexes:
             return
-        where = [column, "==", self.name] if column else ["external_ids", "includes", ["map", [[ID_KEY, self.name]]]]
+        where: list[list[Any]] = []
+        if not self.table.singleton:
+            by_id = ["external_ids", "includes", ["map", [[ID_KEY, self.name]]]]
+            where = [[column, "==", self.name] if column else by_id]
         yield {
             "op": "wait",
             "table": self.table.name,
             "timeout": 0,
-            "where": [where],
-            "columns": [where[0]],
+            "where": where,
+            "columns": [where[0][0]] if where else ["_uuid"],
             "until": "==",
             "rows": [],
         }

@@ -240,7 +240,7 @@ class _Planner:
 
     def _inserted(self, row: Row, columns: Mapping[str, Any]) -> dict[str, Any]:
         table = self.actual.schema.tables[row.table]
-        if table.singleton:
+        if table.singleton and table.root:
             raise MissingReference(f"{row.table}: the database has no such row yet; is its daemon initialised?")
         needs_holder = row.parent is None and not table.root and row.table in self.actual.schema.referrers
         symbol = self.symbols[row.table, row.name]

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -16,7 +18,9 @@ from .errors import Stale
 from .protocol import Link, check_replies, open_link
 from .remote import Remote, Tls
 
-ATTEMPTS = 5
+ATTEMPTS = 20
+LONGEST_PAUSE_S = 0.05
+"""Between two attempts, chosen at random so that writers who fail over each other get out of step."""
 
 
 class Client:
@@ -92,6 +96,7 @@ class Client:
             except Stale:
                 if attempt == ATTEMPTS:
                     raise
+                time.sleep(random.uniform(0.0, LONGEST_PAUSE_S))
         raise AssertionError("unreachable")
 
     def close(self) -> None:

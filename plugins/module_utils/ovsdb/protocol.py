@@ -63,16 +63,30 @@ def check_replies(operations: Sequence[dict[str, Any]], replies: Sequence[Any]) 
     """The results of a transaction's operations.
 
     Raises:
-        Stale: a guard did not hold.
+        Stale: a guard did not hold, or another row has the name of one that was inserted.
         TransactionFailed: an operation, or the transaction as a whole, was refused.
     """
     for index, reply in enumerate(replies):
         if isinstance(reply, dict) and reply.get("error"):
             operation = operations[index] if index < len(operations) else None
+            error, details = reply["error"], str(reply.get("details", ""))
             if operation and operation["op"] == "wait":
-                raise Stale("the database has changed meanwhile", str(reply.get("details", "")), operation)
-            raise TransactionFailed(reply["error"], reply.get("details", ""), operation)
+                raise Stale("the database has changed meanwhile", details, operation)
+            if operation is None and _lost_race(error, details):
+                raise Stale(error, details, None)
+            raise TransactionFailed(error, details, operation)
     return list(replies[: len(operations)])
+
+
+def _lost_race(error: str, details: str) -> bool:
+    """Whether the commit failed on what a plan made from present rows would not have done.
+
+    The server checks unique names and references at the end. A plan looks at both itself, so what the server finds has
+    come about since: a row of the same name, or the deletion of a row that is referred to.
+    """
+    return error == "referential integrity violation" or (
+        error == "constraint violation" and "to have identical values" in details
+    )
 
 
 def open_link(remotes: Sequence[Remote], database: str, timeout: float, tls: Tls | None, *, writer: bool) -> Link:

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the ovn_k8s.cluster authors
+"""Databases for integration tests: each test gets fresh servers; the certificates are shared."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from ovsdb_servers import Authority, Server, free_port, missing
+
+
+@pytest.fixture
+def new_server() -> Iterator[Callable[..., Server]]:
+    """Makes servers, started and with their singleton row; all are removed at the end of the test."""
+    if reason := missing():
+        pytest.skip(reason)
+    made: list[Server] = []
+
+    def make(database: str, *, initialise: bool = True, **options: Any) -> Server:
+        made.append(Server(database, **options))
+        made[-1].start()
+        if initialise:
+            made[-1].initialise()
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.remove()
+
+
+@pytest.fixture
+def nb_server(new_server: Callable[..., Server]) -> Server:
+    """An empty northbound database."""
+    return new_server("OVN_Northbound")
+
+
+@pytest.fixture
+def sb_server(new_server: Callable[..., Server]) -> Server:
+    """An empty southbound database."""
+    return new_server("OVN_Southbound")
+
+
+@pytest.fixture
+def ovs_server(new_server: Callable[..., Server]) -> Server:
+    """An empty database of Open vSwitch."""
+    return new_server("Open_vSwitch")
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """A certificate authority."""
+    if reason := missing():
+        pytest.skip(reason)
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def tls_server(new_server: Callable[..., Server], authority: Authority) -> tuple[Server, str]:
+    """A northbound database behind TLS, and its remote."""
+    port = free_port()
+    server = new_server("OVN_Northbound", keys=authority.issue("server"), listen=[f"pssl:{port}:127.0.0.1"])
+    return server, f"ssl:127.0.0.1:{port}"
