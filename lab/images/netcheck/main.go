@@ -19,6 +19,7 @@ const usage = `usage: netcheck pause                          wait, as the first
        netcheck check tcp|udp HOST PORT [...]  talk to "serve" and print what it saw
        netcheck mtu HOST PORT [...]            largest packet that reaches "serve" in one piece
        netcheck http URL [...]                 fetch a URL
+       netcheck batch                          many of check, mtu and http at once, from standard input
 "netcheck SUBCOMMAND --help" lists its options.
 `
 
@@ -28,7 +29,7 @@ func main() {
 
 func run(arguments []string, out, errors io.Writer) int {
 	subcommands := map[string]func([]string, io.Writer, io.Writer) int{
-		"pause": pause, "serve": serve, "check": check, "mtu": mtu, "http": fetch,
+		"pause": pause, "serve": serve, "check": check, "mtu": mtu, "http": fetch, "batch": batch,
 	}
 	if len(arguments) > 0 {
 		if subcommand, known := subcommands[arguments[0]]; known {
