@@ -9,10 +9,10 @@ module: ovn_connection
 short_description: Say where the OVN databases listen, and with which certificate
 version_added: 0.1.0
 description:
-  - Makes the listeners of the northbound or the southbound database exactly those of a list, and sets the files that the
-    server uses for TLS, in one transaction.
-  - The database server acts on the change at once, if it was started with a remote that reads its database, as C(ovn-ctl)
-    does. Existing connections of a listener that changes are closed by it.
+  - Makes the listeners of the northbound or the southbound database exactly those of a list, and sets the files that
+    the server uses for TLS, in one transaction.
+  - The database server acts on the change at once, if it was started with a remote that reads its database, as
+    C(ovn-ctl) does. Existing connections of a listener that changes are closed by it.
 author:
   - The ovn_k8s.cluster authors (@ovn-k8s)
 extends_documentation_fragment:
@@ -35,8 +35,8 @@ options:
     type: str
   listeners:
     description:
-      - All listeners that there shall be; others are removed. An empty list leaves the unix socket only, which is none of
-        these.
+      - All listeners that there shall be; others are removed. An empty list leaves the unix socket only, which is
+        none of these.
       - Left out, the listeners stay as they are.
     type: list
     elements: dict

@@ -9,9 +9,9 @@ module: ovn_k8s_topology
 short_description: Lay out the logical network of a Kubernetes cluster
 version_added: 0.1.0
 description:
-  - "Makes in the northbound database what a cluster has once (the cluster router and the switch C(join)), what each Linux
-    node has (a switch, its link to the router, the node's own port) and what each gateway has (a router on its chassis, its
-    link to the network outside, source NAT), all in one transaction."
+  - Makes in the northbound database what a cluster has once (the cluster router and the switch C(join)), what each
+    Linux node has (a switch, its link to the router, the node's own port) and what each gateway has (a router on its
+    chassis, its link to the network outside, source NAT), all in one transaction.
   - A node that has a subnet keeps it for life. Every other node gets the lowest one that is free, in the order of
     O(nodes). Two runs at the same time cannot give one subnet to two nodes.
   - Nodes and gateways that are not named are left as they are, so that a run limited to some hosts harms none.
@@ -82,7 +82,8 @@ options:
         type: str
         required: true
       address:
-        description: Its address there, with the prefix length, as V(192.0.2.2/24). Pods are seen outside with this address.
+        description:
+          - Its address there, with the prefix length, as V(192.0.2.2/24). Pods are seen outside with this address.
         type: str
         required: true
       nexthop:

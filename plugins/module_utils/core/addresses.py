@@ -29,7 +29,7 @@ class AddressError(ValueError):
 def parse_network(value: object) -> IPv4Network:
     """Read a CIDR such as ``10.244.0.0/16``.
 
-    Raises :class:`AddressError` when it is no IPv4 network, when the prefix length is missing, or when host bits are set.
+    Raises :class:`AddressError` when it is no IPv4 network, has no prefix length, or has host bits set.
     """
     text = _text(value, "a network in CIDR notation such as 10.244.0.0/16")
     if "/" not in text:
@@ -90,9 +90,9 @@ def allocate_subnets(
     """Give every node of ``nodes`` a subnet for life.
 
     ``taken`` maps owners (nodes of this call or others) to subnets that they have: a node keeps its own, whatever
-    ``node_prefix`` says today. ``fixed`` maps nodes to the subnet that the inventory wants; it must agree with a subnet
-    that the node already has. Everybody else gets the lowest free subnet, in the order of ``nodes``; the first subnet of
-    the cluster network is used like any other.
+    ``node_prefix`` says today. ``fixed`` maps nodes to the subnet that the inventory wants; it must agree with a
+    subnet that the node already has. Everybody else gets the lowest free subnet, in the order of ``nodes``; the first
+    subnet of the cluster network is used like any other.
 
     Raises :class:`AddressError` when a fixed subnet lies outside the cluster network, overlaps another owner's or
     contradicts the one that the node has, and when the cluster network is full.
@@ -123,8 +123,8 @@ def allocate_subnets(
                 break
         else:
             raise AddressError(
-                f"no subnet is left for node {node!r}: {cluster} has {total} subnets of /{node_prefix} and they are taken "
-                "by other nodes; remove nodes that no longer exist, or rebuild with a larger cluster network"
+                f"no subnet is left for node {node!r}: {cluster} has {total} subnets of /{node_prefix} and they are "
+                "taken by other nodes; remove nodes that no longer exist, or rebuild with a larger cluster network"
             )
     return given
 

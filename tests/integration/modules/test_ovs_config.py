@@ -48,7 +48,7 @@ def test_check_mode_reports_what_the_run_does_and_changes_nothing(ovs_server: Se
 
 
 def test_a_value_that_is_no_scalar_is_refused(ovs_server: Server) -> None:
-    with pytest.raises(ModuleFailed, match="key 'a': .*neither a string nor a number"):
+    with pytest.raises(ModuleFailed, match=r"key 'a': .*neither a string nor a number"):
         run_module("ovs_config", remote=ovs_server.remote, external_ids={"a": [1]})
 
 
