@@ -31,7 +31,7 @@ class Northbound:
     """An ovsdb-server with the northbound schema on a unix socket."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._file = folder / "nb.db"
         self._socket = folder / "nb.sock"
         self._process: subprocess.Popen[bytes] | None = None
@@ -39,18 +39,18 @@ class Northbound:
 
     def create(self) -> None:
         """Make an empty database."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         subprocess.run(["ovsdb-tool", "create", str(self._file), str(SCHEMA)], check=True)
 
     def start(self) -> None:
         """Start the server."""
         self._socket.unlink(missing_ok=True)
-        with (self._folder / "nb.log").open("ab") as output:
+        with (self.folder / "nb.log").open("ab") as output:
             self._process = subprocess.Popen(
                 [
                     "ovsdb-server",
                     f"--remote=p{self.remote}",
-                    f"--unixctl={self._folder / 'nb.ctl'}",
+                    f"--unixctl={self.folder / 'nb.ctl'}",
                     str(self._file),
                 ],
                 stdout=output,

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the ovn_k8s.cluster authors
+"""Services of a real API server become load balancers of a real northbound database."""
+
+from __future__ import annotations
+
+from control_plane import Objects, eventually, slice_document
+from watcher_world import World
+
+HTTP = {"name": "http", "port": 80, "targetPort": 8080, "protocol": "TCP"}
+DNS = {"name": "dns", "port": 53, "protocol": "UDP"}
+
+
+def wait_for(world: World, name: str, protocol: str, vips: dict[str, str] | None) -> None:
+    """Wait until a load balancer of the test's namespace has these virtual addresses; None: until it is gone."""
+    key = f"service_{world.objects.namespace}_{name}_{protocol}"
+    for last in eventually():
+        row = world.nb.balancers().get(key)
+        if (dict(row.columns["vips"]) if row else None) == vips:
+            return
+        assert not last, f"{key}: {row.columns['vips'] if row else None}, wanted {vips}"
+
+
+def test_a_service_follows_its_endpoints(world: World) -> None:
+    world.watcher.start()
+    address = world.objects.service("web", [HTTP, DNS])
+    wait_for(world, "web", "tcp", {f"{address}:80": ""})
+    wait_for(world, "web", "udp", {f"{address}:53": ""})
+    ports = [{"name": "http", "port": 8080, "protocol": "TCP"}, {"name": "dns", "port": 5353, "protocol": "UDP"}]
+    world.objects.endpoint_slice("web-1", "web", ports, ["10.244.2.9", "10.244.1.10"], ["10.244.1.11"])
+    wait_for(world, "web", "tcp", {f"{address}:80": "10.244.1.10:8080,10.244.2.9:8080"})
+    wait_for(world, "web", "udp", {f"{address}:53": "10.244.1.10:5353,10.244.2.9:5353"})
+    world.objects.endpoint_slice("web-2", "web", [{**ports[0], "port": 9090}], ["10.244.1.12"])
+    wait_for(world, "web", "tcp", {f"{address}:80": "10.244.1.10:8080,10.244.1.12:9090,10.244.2.9:8080"})
+    world.objects.delete("endpointslices", "web-1")
+    wait_for(world, "web", "tcp", {f"{address}:80": "10.244.1.12:9090"})
+    wait_for(world, "web", "udp", {f"{address}:53": ""})
+    world.objects.delete("services", "web")
+    wait_for(world, "web", "tcp", None)
+    wait_for(world, "web", "udp", None)
+
+
+def test_a_load_balancer_refuses_when_empty_and_is_in_the_group(world: World) -> None:
+    world.watcher.start()
+    address = world.objects.service("web", [HTTP])
+    wait_for(world, "web", "tcp", {f"{address}:80": ""})
+    database = world.nb.snapshot()
+    row = world.nb.balancers()[f"service_{world.objects.namespace}_web_tcp"]
+    assert row.columns["options"] == {"reject": "true", "hairpin_snat_ip": "169.254.0.5"}
+    assert row.columns["protocol"] == "tcp"
+    assert row.owner == f"service/{world.objects.namespace}/web"
+    group = database.find("Load_Balancer_Group", "clusterLBGroup")
+    assert group is not None
+    assert row.uuid in group.columns["load_balancer"]
+    switch = database.find("Logical_Switch", "linux1")
+    assert switch is not None
+    assert group.uuid in switch.columns["load_balancer_group"]
+
+
+def test_ports_can_be_added_changed_and_removed(world: World) -> None:
+    world.watcher.start()
+    address = world.objects.service("web", [HTTP])
+    wait_for(world, "web", "tcp", {f"{address}:80": ""})
+    path = world.objects.path("services", "web")
+    world.objects.api.merge_patch(path, {"spec": {"ports": [{**HTTP, "port": 81}, DNS]}})
+    wait_for(world, "web", "tcp", {f"{address}:81": ""})
+    wait_for(world, "web", "udp", {f"{address}:53": ""})
+    world.objects.api.merge_patch(path, {"spec": {"ports": [DNS]}})
+    wait_for(world, "web", "tcp", None)
+
+
+def test_headless_and_external_name_have_no_load_balancer(world: World) -> None:
+    world.watcher.start()
+    world.objects.service("headless", [HTTP], clusterIP="None")
+    world.objects.service("elsewhere", [], type="ExternalName", externalName="example.com")
+    address = world.objects.service("plain", [HTTP])
+    wait_for(world, "plain", "tcp", {f"{address}:80": ""})
+    assert [name for name in world.nb.balancers() if "headless" in name or "elsewhere" in name] == []
+
+
+def test_the_service_of_the_api_server(world: World) -> None:
+    default = Objects(world.plane.api, "default")
+    default.api.create(
+        default.path("endpointslices"),
+        slice_document(
+            "kubernetes", "kubernetes", [{"name": "https", "port": 6443, "protocol": "TCP"}], ["172.30.0.11"]
+        ),
+    )
+    try:
+        world.watcher.start()
+        row = world.nb.balancers()["service_default_kubernetes_tcp"]
+        assert row.columns["vips"] == {"10.96.0.1:443": "172.30.0.11:6443"}
+    finally:
+        default.delete("endpointslices", "kubernetes")
+
+
+def test_without_the_group_services_wait_for_it(world: World) -> None:
+    with world.nb.client() as client:
+        everything: list[object] = []
+        client.transact(
+            [
+                {
+                    "op": "update",
+                    "table": "Logical_Switch",
+                    "where": everything,
+                    "row": {"load_balancer_group": ["set", []]},
+                },
+                {"op": "delete", "table": "Load_Balancer_Group", "where": everything},
+            ]
+        )
+    address = world.objects.service("web", [HTTP])
+    world.watcher.start()
+    assert world.nb.balancers() == {}
+    assert "no Load_Balancer_Group" in world.watcher.log.read_text()
+    world.nb.add_cluster(linux1="10.244.1.0/24", linux2="10.244.2.0/24")
+    wait_for(world, "web", "tcp", {f"{address}:80": ""})
+
+
+def test_a_load_balancer_that_left_the_group_comes_back(world: World) -> None:
+    address = world.objects.service("web", [HTTP])
+    world.watcher.start()
+    wait_for(world, "web", "tcp", {f"{address}:80": ""})
+    uuid = world.nb.balancers()[f"service_{world.objects.namespace}_web_tcp"].uuid
+    with world.nb.client() as client:
+        client.transact(
+            [
+                {
+                    "op": "mutate",
+                    "table": "Load_Balancer_Group",
+                    "where": [],
+                    "mutations": [["load_balancer", "delete", ["uuid", uuid]]],
+                }
+            ]
+        )
+    for last in eventually():
+        group = world.nb.snapshot().find("Load_Balancer_Group", "clusterLBGroup")
+        if group is not None and uuid in group.columns["load_balancer"]:
+            break
+        assert not last
