@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 
-from ovn_k8s.core.changes import Delete, Hold, Insert, Update
 from ovn_k8s.core.database import Database
 from ovn_k8s.core.plan import Plan, plan
+from ovn_k8s.core.topology import node_owner
 from ovn_k8s.netlink.links import Link, Netlink, Route, netlink
 from ovn_k8s.ovsdb.client import Client
 from ovn_k8s.ovsdb.remote import parse_remotes
@@ -23,6 +23,7 @@ from .errors import HostError
 from .interfaces import set_addresses, set_routes, set_up
 from .recorder import Recorder
 from .state import HostState, InterfaceFacts
+from .words import in_words
 
 APPEAR_SECONDS = 20.0
 """How long ovs-vswitchd may take to make or remove an interface."""
@@ -46,7 +47,7 @@ def apply(config: NodeConfig, *, check: bool = False, state_path: Path = state.D
         if not check:
             state.save(state_path, saved)
         made = ovs.converge(bridges.TABLES, lambda actual: _desired(config, actual, nic), check=check)
-        recorder.changes += list(_words(made))
+        recorder.changes += list(in_words(made))
         if config.underlay and nic:
             _move_to_bridge(handle, ovs, config.underlay, nic, saved.interfaces[nic.name], recorder)
         _management(handle, ovs, config, recorder)
@@ -68,7 +69,7 @@ def remove(config: NodeConfig, *, check: bool = False, state_path: Path = state.
         saved = state.load(state_path)
         with _openvswitch(config) as ovs:
             gone = ovs.converge(bridges.TABLES, lambda actual: _removal(config, actual, saved), check=check)
-        recorder.changes += list(_words(gone))
+        recorder.changes += list(in_words(gone))
         ours = [config.management_interface, *([config.underlay.bridge] if config.underlay else [])]
         if not check:
             for name in ours:
@@ -112,7 +113,7 @@ def _remember(
 def _desired(config: NodeConfig, actual: Database, nic: Link | None) -> Plan:
     rows = bridges.desired_rows(config, actual, uplink_mac=nic.mac if nic else "", uplink_mtu=nic.mtu if nic else 0)
     # Rows of ours that are wanted no longer, such as the management port under an earlier name, go.
-    return plan(rows, actual, owners=[bridges.node_owner(config.node_name)])
+    return plan(rows, actual, owners=[node_owner(config.node_name)])
 
 
 def _removal(config: NodeConfig, actual: Database, saved: HostState) -> Plan:
@@ -121,19 +122,6 @@ def _removal(config: NodeConfig, actual: Database, saved: HostState) -> Plan:
     if saved.created_bridge and bridge and not bridge.owner:
         absent = [("Bridge", INTEGRATION_BRIDGE)]
     return plan([], actual, owners=lambda owner: bridges.is_ours(config, owner), absent=absent)
-
-
-def _words(made: Plan) -> Iterator[str]:
-    for change in made.changes:
-        title = f"{change.table.name} {change.name}"
-        if isinstance(change, Insert):
-            yield f"{title}: created"
-        elif isinstance(change, Update):
-            yield f"{title}: {', '.join(sorted(change.columns))} set"
-        elif isinstance(change, Delete):
-            yield f"{title}: removed"
-        elif isinstance(change, Hold):
-            yield f"{title}: {change.column.name} changed"
 
 
 def _move_to_bridge(

@@ -60,7 +60,7 @@ def is_ours(config: NodeConfig, owner: str) -> bool:
 def _bridge(
     name: str, columns: dict[str, Any], interface: dict[str, Any], owner: str, actual: Database
 ) -> Iterator[Row]:
-    """A bridge and its local port, which carries the bridge's name. The local port of a found bridge keeps its owner."""
+    """A bridge and its local port of the same name; the local port of a bridge that was found keeps its owner."""
     yield Row("Bridge", name, columns, owner, Parent("Open_vSwitch", ".", "bridges"))
     stored = actual.find("Port", name)
     yield from _port(name, name, {"type": "internal", **interface}, stored.owner if stored else owner)

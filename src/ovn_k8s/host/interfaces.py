@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 from ipaddress import IPv4Interface
 
 from ovn_k8s.netlink.links import RTPROT_KERNEL, Link, Netlink, Route
@@ -17,7 +18,7 @@ def set_up(handle: Netlink, link: Link | None, name: str, recorder: Recorder) ->
     if link is None:
         recorder.change(f"{name}: up")
     elif not link.up:
-        recorder.change(f"{name}: up", lambda: handle.set_up(link))
+        recorder.change(f"{name}: up", partial(handle.set_up, link))
 
 
 def set_addresses(
@@ -27,11 +28,11 @@ def set_addresses(
     present = [address.interface for address in handle.addresses(link)] if link else []
     for address in wanted:
         if address not in present:
-            recorder.change(f"{name}: address {address}", lambda a=address: link and handle.add_address(link, a))
+            recorder.change(f"{name}: address {address}", link and partial(handle.add_address, link, address))
     for address in present:
         if address not in wanted:
             recorder.change(
-                f"{name}: address {address} removed", lambda a=address: link and handle.delete_address(link, a)
+                f"{name}: address {address} removed", link and partial(handle.delete_address, link, address)
             )
 
 
@@ -48,14 +49,14 @@ def set_routes(
     present = [route for _, route in handle.routes(link)] if link else []
     for route in wanted:
         if not any(_same(route, other) for other in present):
-            recorder.change(f"{name}: route {describe(route)}", lambda r=route: link and handle.replace_route(link, r))
+            recorder.change(f"{name}: route {describe(route)}", link and partial(handle.replace_route, link, route))
     if exact:
         keys = {(route.destination, route.metric) for route in wanted}
         for route in present:
             if route.protocol != RTPROT_KERNEL and (route.destination, route.metric) not in keys:
                 recorder.change(
                     f"{name}: route {describe(route)} removed",
-                    lambda r=route: link and handle.delete_route(link, r),
+                    link and partial(handle.delete_route, link, route),
                 )
 
 

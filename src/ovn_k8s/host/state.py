@@ -60,7 +60,9 @@ def load(path: Path) -> HostState:
     except FileNotFoundError:
         return HostState()
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise HostError(f"{path}: cannot be read ({error}); repair it or, if nothing is to be given back, remove it")
+        raise HostError(
+            f"{path}: cannot be read ({error}); repair it or, if nothing is to be given back, remove it"
+        ) from error
 
 
 def save(path: Path, state: HostState) -> None:

@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ovn_k8s.cni import shim
 from small_ovn import Node, eventually, run
+
+from ovn_k8s.cni import shim
 
 _numbers = itertools.count(3)
 

@@ -131,16 +131,17 @@ class Node:
 class SmallOvn:
     """Northbound, southbound, northd, an underlay bridge and the nodes that were added."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix_suffix: str = "") -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="ovnk-", dir="/tmp"))
-        self.prefix = f"ovnk{os.getpid()}"
+        self.prefix = f"ovnk{os.getpid()}{prefix_suffix}"
         self.underlay = f"{self.prefix}-underlay"
         self.northbound = self.directory / "nb.sock"
         self.southbound = self.directory / "sb.sock"
         self.nodes: list[Node] = []
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self) -> None:
+    def start(self, *, router: bool = True) -> None:
+        """Start the central part; with the cluster router, unless the test makes it itself."""
         run("ip", "netns", "add", self.underlay)
         run("ip", "-n", self.underlay, "link", "add", "underlay", "type", "bridge")
         run("ip", "-n", self.underlay, "link", "set", "underlay", "up")
@@ -153,6 +154,8 @@ class SmallOvn:
             )
             self.start_database(database)
         self._spawn("northd", "ovn-northd", f"--ovnnb-db=unix:{self.northbound}", f"--ovnsb-db=unix:{self.southbound}")
+        if not router:
+            return
         self.nbctl("lr-add", "cluster", "--", "set", "logical_router", "cluster", "external_ids:k8s-cluster-router=yes")
 
     def start_database(self, database: str) -> None:
@@ -182,11 +185,13 @@ class SmallOvn:
     def sbctl(self, *arguments: str) -> str:
         return run("ovn-sbctl", f"--db=unix:{self.southbound}", "--timeout=30", *arguments).strip()
 
-    def add_node(self, name: str) -> Node:
-        """A chassis with its logical switch, router port and node port."""
+    def add_node(self, name: str, *, topology: bool = True) -> Node:
+        """A chassis; with `topology` also its logical switch, router port and node port."""
         node = Node(self, name, 11 + len(self.nodes))
         self.nodes.append(node)
         node.start()
+        if not topology:
+            return node
         base = node.subnet.removesuffix("0/24")
         router, own = f"{base}1", f"{base}2"
         self.nbctl(

@@ -98,7 +98,7 @@ def test_pods_and_nodes_reach_each_other(pair: tuple[Node, Node]) -> None:
 
 
 def test_apply_after_openvswitch_was_restarted(pair: tuple[Node, Node]) -> None:
-    """The userspace datapath's interfaces outlive a restart; where they do not, `apply` restores addresses and routes."""
+    """The userspace datapath's interfaces outlive a restart; where they do not, `apply` restores everything."""
     first, second = pair
     first.stop_daemon("ovs-vswitchd")
     first.start_switch()
