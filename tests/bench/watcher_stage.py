@@ -18,8 +18,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration" / "watcher"))
 
-from control_plane import ControlPlane, Objects, find_programs  # noqa: E402
-from northbound import Northbound, WatcherProcess  # noqa: E402
+from control_plane import ControlPlane, Objects, find_programs
+from northbound import Northbound, WatcherProcess
 
 CLIENTS = 8
 NODES = 16

@@ -206,7 +206,7 @@ class AddressBook:
         """The pod's present lease."""
         return self._leases.get(key)
 
-    def keys(self) -> tuple[PodKey, ...]:
+    def pods(self) -> tuple[PodKey, ...]:
         """Pods that hold a lease."""
         return tuple(self._leases)
 
