@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from cni_caller import Agent, Sandbox
 from small_ovn import Node, eventually
-from test_cni import links, ports
+from test_cni_verbs import links, ports
 
 from ovn_k8s.node.pod_interface import host_interface
 

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the ovn_k8s.cluster authors
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ovn_k8s.host.config import ConfigError, load, parse
+
+DOCUMENT: dict[str, Any] = {
+    "node_name": "linux1",
+    "cluster_cidr": "10.244.0.0/16",
+    "service_cidr": "10.96.0.0/16",
+    "node_subnet": "10.244.1.0/24",
+    "mtu": 1400,
+    "datapath_type": "netdev",
+    "underlay": {"bridge": "br-phy", "interface": "eth0", "address": "172.30.0.12/24"},
+    "gateway": {"interface": "ext0"},
+    "southbound": {"remote": "ssl:172.30.0.11:6642", "private_key": "k", "certificate": "c", "ca_certificate": "a"},
+}
+
+
+def test_everything_that_follows_from_the_file() -> None:
+    config = parse(DOCUMENT)
+    assert str(config.router_address) == "10.244.1.1"
+    assert str(config.management_address) == "10.244.1.2/24"
+    assert config.management_mac == "0a:58:0a:f4:01:02"
+    assert (config.management_port, config.management_interface) == ("k8s-linux1", "k8s-linux1")
+    assert config.gateway_port == "ext0_linux1"
+    assert config.southbound and config.southbound.ca_certificate == "a"
+
+
+def test_interface_names_have_at_most_15_characters() -> None:
+    config = parse({**DOCUMENT, "node_name": "a-rather-long-node-name"})
+    assert config.management_interface == "k8s-a-rather-lo"
+    assert config.management_port == "k8s-a-rather-long-node-name"
+
+
+def test_optional_sections() -> None:
+    config = parse({key: value for key, value in DOCUMENT.items() if not isinstance(value, dict)})
+    assert (config.underlay, config.gateway_port, config.southbound) == (None, "", None)
+    assert config.ovs_remote == "unix:/run/openvswitch/db.sock"
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"node_name": ""}, "node_name"),
+        ({"cluster_cidr": "10.244.0.0"}, "cluster_cidr"),
+        ({"service_cidr": "10.96.0.1/16"}, "service_cidr"),
+        ({"node_subnet": "10.1.0.0/24"}, "node_subnet"),
+        ({"mtu": "1400"}, "mtu"),
+        ({"mtu": 100}, "mtu"),
+        ({"datapath_type": "dpdk"}, "datapath_type"),
+        ({"underlay": "eth0"}, "underlay"),
+        ({"underlay": {"bridge": "br-phy", "interface": "eth0"}}, "underlay.address"),
+        ({"underlay": {"bridge": "eth0", "interface": "eth0", "address": "1.2.3.4/24"}}, "underlay.bridge"),
+        ({"gateway": {}}, "gateway.interface"),
+        ({"southbound": {"remote": "ssl:1.2.3.4:6642"}}, "southbound.private_key"),
+    ],
+)
+def test_impossible_values_are_named(change: dict[str, Any], named: str) -> None:
+    with pytest.raises(ConfigError, match=named):
+        parse({**DOCUMENT, **change})
+
+
+def test_files(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        load(tmp_path / "absent.toml")
+    path = tmp_path / "node.toml"
+    path.write_text("node_name = ")
+    with pytest.raises(ConfigError, match="not TOML"):
+        load(path)
