@@ -1,0 +1,173 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the ovn_k8s.cluster authors
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: verify_pods
+short_description: Start or remove the pods of a verification
+version_added: 0.1.0
+description:
+  - Starts two pods on every given node, in a namespace of their own, and waits until they run; or removes them.
+  - A timer of systemd on the same machine removes them in any case after O(lifetime), should the run that started
+    them be interrupted. What an earlier interrupted run left is removed as well.
+author:
+  - The ovn_k8s.cluster authors (@ovn-k8s)
+options:
+  state:
+    description: Start the pods, or remove them.
+    type: str
+    choices: [started, stopped]
+    default: started
+  namespace:
+    description: A namespace that does not exist yet.
+    type: str
+    required: true
+  nodes:
+    description: Names of the Kubernetes nodes.
+    type: list
+    elements: str
+    default: []
+  image:
+    description: Image that has the program C(netcheck) as its entry point and in its path.
+    type: str
+    default: localhost/netcheck:1
+  port:
+    description: Port that the pods answer on.
+    type: int
+    default: 8080
+  timeout:
+    description: Seconds to wait for the pods.
+    type: int
+    default: 60
+  lifetime:
+    description: Seconds after which the pods are removed whatever happens.
+    type: int
+    default: 600
+  kubectl:
+    description: The client on the machine.
+    type: path
+    default: /usr/local/bin/kubectl
+  kubeconfig:
+    description: Kubeconfig on the machine.
+    type: path
+    default: /etc/kubernetes/admin.kubeconfig
+attributes:
+  check_mode:
+    support: none
+    description: A verification has to start its pods.
+  diff_mode:
+    support: none
+    description: There is nothing to compare.
+  platform:
+    support: full
+    platforms: linux
+    description: Runs where kubectl is.
+"""
+
+EXAMPLES = r"""
+- name: Start the pods
+  ovn_k8s.cluster.verify_pods:
+    namespace: ovn-k8s-verify-1
+    nodes: [linux1, linux2]
+"""
+
+RETURN = r"""
+pods:
+  description: The pods that run, with name, node, address and number.
+  returned: with O(state=started)
+  type: list
+  elements: dict
+results:
+  description: A line of the report for each pod.
+  returned: with O(state=started)
+  type: list
+  elements: dict
+"""
+
+import subprocess
+from dataclasses import asdict
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ovn_k8s.cluster.plugins.module_utils.verify.cluster_pods import (
+    Kubectl,
+    KubectlError,
+    leftovers,
+    start,
+    stop,
+)
+
+
+def reaper(namespace: str) -> str:
+    """Name of the transient unit that removes the namespace in the end."""
+    return f"{namespace}-reaper"
+
+
+def arrange_removal(kubectl: Kubectl, namespace: str, lifetime: int) -> None:
+    """Have systemd remove the namespace later, whatever becomes of us. Raises KubectlError."""
+    command = [
+        "systemd-run",
+        f"--unit={reaper(namespace)}",
+        f"--on-active={lifetime}s",
+        "--quiet",
+        kubectl.path,
+        f"--kubeconfig={kubectl.kubeconfig}",
+        "delete",
+        "namespace",
+        namespace,
+        "--ignore-not-found",
+        "--wait=false",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise KubectlError(f"systemd-run does not arrange the pods' removal: {done.stderr.strip()}")
+
+
+def dismiss(namespace: str) -> None:
+    """The removal is done: take back what `arrange_removal` arranged."""
+    subprocess.run(["systemctl", "stop", f"{reaper(namespace)}.timer"], capture_output=True, check=False)
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    options = module.params
+    kubectl = Kubectl(options["kubectl"], options["kubeconfig"])
+    namespace = options["namespace"]
+    if options["state"] == "stopped":
+        gone = stop(kubectl, namespace, options["timeout"])
+        dismiss(namespace)
+        return {"changed": True, "gone": gone}
+    for old in leftovers(kubectl):
+        kubectl.run("delete", "namespace", old, "--ignore-not-found", "--wait=false")
+    arrange_removal(kubectl, namespace, options["lifetime"])
+    pods, results = start(kubectl, namespace, options["nodes"], options["image"], options["port"], options["timeout"])
+    return {
+        "changed": True,
+        "pods": [asdict(pod) for pod in pods],
+        "results": [result.as_dict() for result in results],
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["started", "stopped"], "default": "started"},
+            "namespace": {"type": "str", "required": True},
+            "nodes": {"type": "list", "elements": "str", "default": []},
+            "image": {"type": "str", "default": "localhost/netcheck:1"},
+            "port": {"type": "int", "default": 8080},
+            "timeout": {"type": "int", "default": 60},
+            "lifetime": {"type": "int", "default": 600},
+            "kubectl": {"type": "path", "default": "/usr/local/bin/kubectl"},
+            "kubeconfig": {"type": "path", "default": "/etc/kubernetes/admin.kubeconfig"},
+        },
+    )
+    try:
+        module.exit_json(**run(module))
+    except (KubectlError, ValueError) as error:
+        module.fail_json(msg=f"the verification's pods cannot be {module.params['state']}: {error}")
+
+
+if __name__ == "__main__":
+    main()
