@@ -28,11 +28,11 @@ def set_addresses(
     present = [address.interface for address in handle.addresses(link)] if link else []
     for address in wanted:
         if address not in present:
-            recorder.change(f"{name}: address {address}", link and partial(handle.add_address, link, address))
+            recorder.change(f"{name}: address {address}", partial(handle.add_address, link, address) if link else None)
     for address in present:
         if address not in wanted:
             recorder.change(
-                f"{name}: address {address} removed", link and partial(handle.delete_address, link, address)
+                f"{name}: address {address} removed", partial(handle.delete_address, link, address) if link else None
             )
 
 
@@ -49,14 +49,16 @@ def set_routes(
     present = [route for _, route in handle.routes(link)] if link else []
     for route in wanted:
         if not any(_same(route, other) for other in present):
-            recorder.change(f"{name}: route {describe(route)}", link and partial(handle.replace_route, link, route))
+            recorder.change(
+                f"{name}: route {describe(route)}", partial(handle.replace_route, link, route) if link else None
+            )
     if exact:
         keys = {(route.destination, route.metric) for route in wanted}
         for route in present:
             if route.protocol != RTPROT_KERNEL and (route.destination, route.metric) not in keys:
                 recorder.change(
                     f"{name}: route {describe(route)} removed",
-                    link and partial(handle.delete_route, link, route),
+                    partial(handle.delete_route, link, route) if link else None,
                 )
 
 
