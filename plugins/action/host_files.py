@@ -19,6 +19,8 @@ from ansible.plugins.loader import lookup_loader
 
 MODULE = "ovn_k8s.cluster.host_files"
 LARGE = 1 << 20
+MADE_LATER = "made by an earlier task of a real run"
+"""Stands for the digest of a source that, in check mode, an earlier task has only said it would make."""
 SOURCES = ("content", "template", "src")
 FILE_KEYS = {"dest", *SOURCES, "sha256", "mode", "owner", "group", "sensitive"}
 DIRECTORY_KEYS = {"path", "mode", "owner", "group"}
@@ -74,8 +76,11 @@ class ActionModule(ActionBase):
         return prepared | {"content": base64.b64encode(text.encode()).decode()}
 
     def _read(self, item: dict[str, Any]) -> dict[str, Any]:
+        source = str(item["src"])
+        if self._task.check_mode and os.path.isabs(source) and not os.path.exists(source):
+            return {"sha256": MADE_LATER}
         try:
-            path = self._find_needle("files", str(item["src"]))
+            path = self._find_needle("files", source)
             if os.path.getsize(path) >= LARGE:
                 return {"source": path, "sha256": str(item.get("sha256") or _digest(path))}
             with open(path, "rb") as stream:

@@ -14,6 +14,7 @@ from ansible.plugins.action import ActionBase
 
 from ..plugin_utils.inventory_model import GROUPS, model, read_hosts
 from ..plugin_utils.inventory_rules import problems
+from ..plugin_utils.machine_rules import interface_facts
 
 
 class ActionModule(ActionBase):
@@ -37,6 +38,10 @@ class ActionModule(ActionBase):
             except AnsibleError as error:
                 raise ValueError(str(error)) from error
 
+        def mac(host: str, interface: str) -> str:
+            facts = hostvars[host].get("ansible_facts", {})
+            return str(interface_facts(facts, interface).get("macaddress", ""))
+
         hosts = read_hosts({group: list(task_vars["groups"].get(group, ())) for group in GROUPS}, variable)
         found = problems(hosts)
         if found:
@@ -45,6 +50,7 @@ class ActionModule(ActionBase):
             return result | {
                 "failed": True,
                 "msg": f"No cluster can be made of this inventory; nothing has been changed. {len(found)} {plural}:\n{listed}",
-                "problems": found,
             }
-        return result | {"changed": False} | model(hosts, task_vars.get("ansible_play_hosts", list(hostvars)))
+        return result | {"changed": False} | model(
+            hosts, task_vars.get("ansible_play_hosts", list(hostvars)), mac
+        )

@@ -68,6 +68,11 @@ digest:
   description: The version of the programs.
   type: str
   returned: O(state=present)
+changed_paths:
+  description: Launchers that were written, and C(/opt/ovn-k8s/current) when the version changed; in check mode, would be.
+  type: list
+  elements: str
+  returned: O(state=present)
 transfer:
   description: For the action plugin, whether the archive has to be sent.
   type: bool
@@ -133,7 +138,14 @@ def _present(module: AnsibleModule, record: Record) -> dict[str, Any]:
     if before != digest:
         link = str(program_tree.ROOT / "current")
         diff.append({"before_header": link, "after_header": link, "before": f"{before}\n", "after": f"{digest}\n"})
-    return {"changed": changed or bool(machine.changes), "digest": digest, "transfer": False, "diff": diff}
+    paths = [change.path for change in machine.changes] + ([str(program_tree.ROOT / "current")] if changed else [])
+    return {
+        "changed": bool(paths),
+        "changed_paths": paths,
+        "digest": digest,
+        "transfer": False,
+        "diff": diff,
+    }
 
 
 def _has_digest(path: str, digest: str) -> bool:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..module_utils.core.addresses import first_service_address, parse_network
+
 LINUX_GROUPS = ("masters", "linux_workers", "gateways")
 GROUPS = ("masters", "linux_workers", "windows_workers", "gateways")
 
@@ -96,11 +98,13 @@ def _read_host(name: str, groups: tuple[str, ...], variables: Callable[[str, str
     return InventoryHost(name, groups, settings, unresolved)
 
 
-def model(hosts: Sequence[InventoryHost], play_hosts: Sequence[str]) -> dict[str, Any]:
+def model(
+    hosts: Sequence[InventoryHost], play_hosts: Sequence[str], mac_of: Callable[[str, str], str]
+) -> dict[str, Any]:
     """What the roles read from `cluster_inventory`. Call it with a valid inventory only.
 
     ``play_hosts`` are the hosts that this run works on; only they are in ``topology``, which is in the form that the module
-    `ovn_k8s_topology` takes.
+    `ovn_k8s_topology` takes. ``mac_of(host, interface)`` says the MAC address of an interface, once it is known.
     """
     described = {host.name: _described(host) for host in hosts}
     linux = [host for host in hosts if host.groups[0] in LINUX_GROUPS]
@@ -113,6 +117,7 @@ def model(hosts: Sequence[InventoryHost], play_hosts: Sequence[str]) -> dict[str
         "workers": [host.name for host in hosts if host.groups[0].endswith("_workers")],
         "gateways": [host.name for host in hosts if host.groups[0] == "gateways"],
         "first_master": masters[0].name,
+        "first_service_address": str(first_service_address(parse_network(hosts[0].settings["ovn_k8s_service_cidr"]))),
         "southbound_remote": ",".join(f"ssl:{host.node_ip}:6642" for host in masters),
         "topology": {
             "master": masters[0].node_name,
@@ -121,7 +126,7 @@ def model(hosts: Sequence[InventoryHost], play_hosts: Sequence[str]) -> dict[str
                 | ({"subnet": subnet} if (subnet := host.settings["ovn_k8s_node_subnet"]) else {})
                 for host in playing
             ],
-            "gateways": [_gateway(host) for host in playing if host.groups[0] == "gateways"],
+            "gateways": [_gateway(host, mac_of) for host in playing if host.groups[0] == "gateways"],
         },
     }
 
@@ -130,13 +135,14 @@ def _described(host: InventoryHost) -> dict[str, Any]:
     return {"node_name": host.node_name, "node_ip": host.node_ip, "group": host.groups[0]}
 
 
-def _gateway(host: InventoryHost) -> dict[str, Any]:
+def _gateway(host: InventoryHost, mac_of: Callable[[str, str], str]) -> dict[str, Any]:
     settings = host.settings
-    gateway = {
+    interface = settings["ovn_k8s_gateway_interface"]
+    return {
         "name": host.node_name,
         "chassis": host.node_name,
-        "interface": settings["ovn_k8s_gateway_interface"],
+        "interface": interface,
         "address": settings["ovn_k8s_gateway_address"],
         "nexthop": settings["ovn_k8s_gateway_nexthop"],
+        "mac": settings["ovn_k8s_gateway_mac"] or mac_of(host.name, interface),
     }
-    return gateway | ({"mac": settings["ovn_k8s_gateway_mac"]} if settings["ovn_k8s_gateway_mac"] else {})

@@ -46,7 +46,7 @@ def test_a_sound_inventory_has_no_problems() -> None:
 
 def test_the_model_has_what_the_roles_use() -> None:
     hosts = inventory(hosts={"linux1": {"ovn_k8s_node_subnet": "10.244.9.0/24"}})
-    made = model(hosts, ["linux1", "gw"])
+    made = model(hosts, ["linux1", "gw"], lambda host, interface: f"mac of {interface} on {host}")
     assert made["first_master"] == "master" and made["southbound_remote"] == "ssl:172.30.0.11:6642"
     assert made["linux"] == ["master", "linux1", "linux2", "gw"] and made["workers"] == ["linux1", "linux2"]
     assert made["topology"]["master"] == "master"
@@ -55,7 +55,8 @@ def test_the_model_has_what_the_roles_use() -> None:
         {"name": "gw", "node_ip": "172.30.0.14"},
     ]
     assert made["topology"]["gateways"] == [
-        {"name": "gw", "chassis": "gw", "interface": "ext0", "address": "192.0.2.2/24", "nexthop": "192.0.2.1"}
+        {"name": "gw", "chassis": "gw", "interface": "ext0", "address": "192.0.2.2/24", "nexthop": "192.0.2.1",
+         "mac": "mac of ext0 on gw"}
     ]
 
 
