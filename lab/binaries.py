@@ -9,11 +9,11 @@ seconds is built through the Go module proxy.
 from __future__ import annotations
 
 import hashlib
+import http.client
 import re
 import shutil
 import tarfile
 import tempfile
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -112,7 +112,7 @@ def _make(settings: Settings, cache: Cache, folder: Path) -> None:
         try:
             _download(project, settings.architecture, folder)
             say(f"{project.name} {project.version}: released programs")
-        except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        except (OSError, http.client.HTTPException) as error:  # no address, no route, no answer, half an answer
             say(f"{project.name} {project.version}: no release to be had ({error}); building it, which takes minutes")
             go = golang.ensure(settings, cache)
             packages = list(project.programs.values())
