@@ -118,7 +118,16 @@ def connect(module: AnsibleModule, endpoint: Endpoint) -> Client:
     return Client(remotes_of(module, endpoint), endpoint.database, tls=tls, timeout=params["timeout"])
 
 
-def fulfil(module: AnsibleModule, endpoint: Endpoint, tables: Iterable[str], wish: Callable[[Database], Wish]) -> None:
+AfterCommit = Callable[[Client, Plan], None]
+
+
+def fulfil(
+    module: AnsibleModule,
+    endpoint: Endpoint,
+    tables: Iterable[str],
+    wish: Callable[[Database], Wish],
+    after: AfterCommit | None = None,
+) -> None:
     """Make a database as wished, report and end the module. `wish` is asked again when somebody else was faster."""
     result = converge(
         module,
@@ -126,6 +135,7 @@ def fulfil(module: AnsibleModule, endpoint: Endpoint, tables: Iterable[str], wis
         tables,
         lambda actual: wish(actual).plan(actual),
         lambda: wish(EMPTY).in_empty_database(),
+        after,
     )
     module.exit_json(**result)
 
@@ -136,8 +146,15 @@ def converge(
     tables: Iterable[str],
     make_plan: Callable[[Database], Plan],
     in_empty_database: Callable[[], dict[str, Any]],
+    after: AfterCommit | None = None,
 ) -> dict[str, Any]:
     """Commit a plan in one transaction, or only make it in check mode. Ends the module when it fails.
+
+    Args:
+        module, endpoint, tables: where, and the tables to read.
+        make_plan: from what is there to what has to change.
+        in_empty_database: what `assume_empty` reports.
+        after: called when something was committed, as to wait for a daemon.
 
     Returns:
         What the module reports: changed, changes, diff.
@@ -150,10 +167,12 @@ def converge(
 
     try:
         if _server_to_come(module, endpoint):
-            after = in_empty_database()
-            return {"changed": bool(after), "changes": [], "diff": {"before": {}, "after": after}}
+            rows = in_empty_database()
+            return {"changed": bool(rows), "changes": [], "diff": {"before": {}, "after": rows}}
         with connect(module, endpoint) as client:
             result = client.converge(tables, remember, check=module.check_mode)
+            if after and result and not module.check_mode:
+                after(client, result)
     except (OvsdbError, PlanError, AddressError) as error:
         fail(module, endpoint, error, made[-1] if made else None)
     return {"changed": bool(result), "changes": _changes(result), "diff": result.diff()}
@@ -184,13 +203,17 @@ def fail(module: AnsibleModule, endpoint: Endpoint, error: Exception, made: Plan
 
 
 def _explained(where: str, error: Exception, made: Plan | None) -> str:
+    unknown = "whether the change was made is not known; run again"
     if isinstance(error, Timeout):
-        unknown = "whether the change was made is not known; run again" if made else "raise the option timeout"
+        return f"{where}: {error}; {unknown if made else 'is the server busy? raise the option timeout'}"
+    if isinstance(error, ConnectionFailed) and made:
         return f"{where}: {error}; {unknown}"
     if isinstance(error, TransactionFailed):
         return f"{where}: {_subject(error, made)}the server refused the transaction and nothing was changed: {error}"
-    if isinstance(error, OvsdbError):
+    if isinstance(error, ConnectionFailed):
         return f"cannot use {where}: {error}"
+    if isinstance(error, OvsdbError):
+        return f"{where}: {error}"
     return f"{where}: nothing was changed: {error}"
 
 

@@ -168,6 +168,8 @@ class _Planner:
 
     def _mark_deleted(self, owners: Owners, absent: list[Key], owner: str) -> None:
         for table, name in absent:
+            if (table, name) in self.desired:
+                raise InvalidValue(f"{table} {name!r} is wanted and unwanted at the same time")
             row = self.actual.find(table, name)
             if row:
                 self._check_owner(owner, row, name)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -60,16 +60,23 @@ class Client:
         replies = self._link.call("transact", [self.database, *operations], self.timeout)
         return check_replies(operations, replies)
 
-    def snapshot(self, tables: Iterable[str] | None = None) -> Database:
-        """The rows of these tables (or of all) as of one moment; tables that the schema lacks are left out."""
-        names = [name for name in (tables or self.schema.tables) if name in self.schema.tables]
+    def snapshot(self, tables: Iterable[str] | Mapping[str, Iterable[str] | None] | None = None) -> Database:
+        """The rows of these tables (or of all) as of one moment; tables that the schema lacks are left out.
+
+        A mapping says which columns to read of a table; None stands for all.
+        """
+        wanted = tables if isinstance(tables, Mapping) else dict.fromkeys(tables or self.schema.tables)
+        queries: dict[str, dict[str, Any]] = {}
+        for name, columns in wanted.items():
+            if name in self.schema.tables:
+                queries[name] = {"op": "select", "table": name, "where": []}
+                if columns is not None:
+                    queries[name]["columns"] = ["_uuid", *columns]
         result = Database(self.schema)
-        for name, reply in zip(
-            names, self.transact([{"op": "select", "table": name, "where": []} for name in names]), strict=True
-        ):
-            columns = self.schema.tables[name].columns
+        for (name, _), reply in zip(queries.items(), self.transact(list(queries.values())), strict=True):
+            specs = self.schema.tables[name].columns
             for row in reply["rows"]:
-                values = {column: from_wire(spec, row[column]) for column, spec in columns.items() if column in row}
+                values = {column: from_wire(spec, row[column]) for column, spec in specs.items() if column in row}
                 result.put(name, Uuid(row["_uuid"][1]), values)
         return result
 
