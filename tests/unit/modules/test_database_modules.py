@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the ovn_k8s.cluster authors
+"""The modules over a database are alike: documented options are the real ones, and each is in its action group."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[3]
+MODULES = sorted((ROOT / "plugins/modules").glob("ov[ns]_*.py"))
+FRAGMENTS = ROOT / "plugins/doc_fragments"
+
+
+def assignments(path: Path) -> dict[str, Any]:
+    """The string constants that a file assigns at its top, or in its first class."""
+    tree = ast.parse(path.read_text())
+    body = next((node.body for node in tree.body if isinstance(node, ast.ClassDef)), tree.body)
+    return {
+        node.targets[0].id: node.value.value
+        for node in body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and isinstance(node.value, ast.Constant)
+    }
+
+
+def documentation(path: Path) -> dict[str, Any]:
+    return yaml.safe_load(assignments(path)["DOCUMENTATION"])
+
+
+def all_options(document: dict[str, Any]) -> dict[str, Any]:
+    """The options of a module, those of its fragments included."""
+    options = dict(document["options"])
+    for name in document["extends_documentation_fragment"]:
+        _, _, file, *variable = name.split(".")
+        text = assignments(FRAGMENTS / f"{file}.py")[variable[0].upper() if variable else "DOCUMENTATION"]
+        options |= yaml.safe_load(text)["options"]
+    return options
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_membership(path: Path) -> None:
+    groups = yaml.safe_load((ROOT / "meta/runtime.yml").read_text())["action_groups"]
+    family = path.stem.partition("_")[0]
+    assert path.stem in groups[family]
+    assert f"ovn_k8s.cluster._attributes.{family}" in documentation(path)["extends_documentation_fragment"]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_documentation_is_complete(path: Path) -> None:
+    document, texts = documentation(path), assignments(path)
+    assert document["module"] == path.stem
+    assert document["version_added"]
+    examples = yaml.safe_load(texts["EXAMPLES"])
+    assert any(f"ovn_k8s.cluster.{path.stem}" in task for task in examples)
+    assert yaml.safe_load(texts["RETURN"])
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_documented_options_are_the_real_ones(path: Path, argument_spec_of: Any) -> None:
+    compare(all_options(documentation(path)), argument_spec_of(path.stem), path.stem)
+
+
+def compare(documented: dict[str, Any], spec: dict[str, Any], where: str) -> None:
+    assert set(documented) == set(spec), where
+    for name, option in spec.items():
+        document = documented[name]
+        for key in ("type", "elements", "required", "default", "choices"):
+            assert document.get(key) == option.get(key), f"{where}.{name}: {key}"
+        assert ("suboptions" in document) == ("options" in option), f"{where}.{name}"
+        if "options" in option:
+            compare(document["suboptions"], option["options"], f"{where}.{name}")
