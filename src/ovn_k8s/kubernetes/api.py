@@ -88,7 +88,7 @@ class Api:
     def from_kubeconfig(cls, path: str | Path) -> Api:
         """Use a kubeconfig file. Raises ConfigurationError."""
         try:
-            client = config.new_client_from_config(str(path), persist_config=False)
+            client: Any = config.new_client_from_config(str(path), persist_config=False)  # type: ignore[no-untyped-call]
         except (config.ConfigException, OSError) as error:
             raise ConfigurationError(f"kubeconfig {path}: {_cause(error)}") from None
         except Exception as error:  # a parser's message could quote the file, and the file holds secrets
@@ -153,7 +153,8 @@ class Api:
     ) -> Document:
         response = self._open(method, path, query, body, content_type, timeout)
         try:
-            return json.loads(self._read(response))
+            document: Document = json.loads(self._read(response))
+            return document
         except ValueError as error:
             raise ApiUnreachable(f"{self.server}: {method} {path}: the answer is no JSON: {error}") from None
 

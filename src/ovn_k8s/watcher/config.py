@@ -110,6 +110,7 @@ class _Reader:
     def network(self, name: str) -> IPv4Network:
         """An IPv4 network."""
         try:
-            return parse_network(self._get(name))
+            network: IPv4Network = parse_network(self._get(name))
+            return network
         except AddressError as error:
             raise ConfigError(f"{self._path}: {name}: {error}") from None

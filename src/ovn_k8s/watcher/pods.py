@@ -113,7 +113,8 @@ class PodHandler:
 
     def _set_subnet(self, node: str, subnet: str) -> bool:
         try:
-            return self._book.set_subnet(node, subnet)
+            changed: bool = self._book.set_subnet(node, subnet)
+            return changed
         except AddressError as error:
             LOG.error("logical switch %s: other_config:subnet: %s; its pods get no port", node, error)
             self._book.drop_subnet(node)

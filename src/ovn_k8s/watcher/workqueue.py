@@ -79,7 +79,7 @@ class WorkQueue:
             failures = self._failures.get(key, 0)
             self._failures[key] = failures + 1
             self.retries += 1
-            delay = min(FIRST_RETRY_S * 2 ** min(failures, 20), LONGEST_RETRY_S) * random.uniform(0.75, 1.25)
+            delay: float = min(FIRST_RETRY_S * 2.0 ** min(failures, 20), LONGEST_RETRY_S) * random.uniform(0.75, 1.25)
             heapq.heappush(self._later, (time.monotonic() + delay, key))
             self._ready.notify()
             return delay

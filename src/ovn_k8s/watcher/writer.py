@@ -283,7 +283,7 @@ class Writer:
         words: dict[Key, list[str]] = {}
         for change in planned.changes:
             key = self._changed(change, owners)
-            if key in wishes:
+            if key is not None and key in wishes:
                 words.setdefault(key, []).append(_words(change))
         return words
 
@@ -309,9 +309,9 @@ class Writer:
         if len(after) < len(before):
             for uuid in before - after:
                 row = self._replica.database.get("Load_Balancer", uuid)
-                key = self._key(row.owner) if row else None
-                if key is not None and str(key) not in self._busy:
-                    self._queue.add(key)
+                owner = self._key(row.owner) if row else None
+                if owner is not None and str(owner) not in self._busy:
+                    self._queue.add(owner)
 
 
 def _words(change: Change) -> str:
