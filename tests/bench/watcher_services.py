@@ -8,8 +8,7 @@ import argparse
 import re
 import time
 
-from control_plane import slice_document
-from watcher_stage import Stage, cpu_seconds, many, memory_mib, percentile, report, stage, wait_until
+from watcher_stage import Stage, cpu_seconds, many, memory_mib, percentile, report, slice_document, stage, wait_until
 
 TARGET = [{"name": "", "port": 8080, "protocol": "TCP"}]
 CHANGES = 200

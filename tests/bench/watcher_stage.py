@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration" / "watcher"))
 
-from control_plane import ControlPlane, Objects, find_programs
+from control_plane import ControlPlane, Objects, find_programs, slice_document  # noqa: F401
 from northbound import Northbound, WatcherProcess
 
 CLIENTS = 8
