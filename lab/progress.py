@@ -10,24 +10,53 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
+class _Terminal:
+    """Standard error, where the time of a step goes on its own line unless something else was said meanwhile."""
+
+    def __init__(self) -> None:
+        self.open: str | None = None
+
+    def line(self, text: str) -> None:
+        """A whole line."""
+        print(f"{'' if self.open is None else chr(10)}lab: {text}", file=sys.stderr, flush=True)
+        self.open = None
+
+    def begin(self, what: str) -> None:
+        """A line that may be completed."""
+        if sys.stderr.isatty():
+            self._begin(what)
+        else:
+            self.line(f"{what} ...")
+
+    def _begin(self, what: str) -> None:
+        print(f"{'' if self.open is None else chr(10)}lab: {what} ... ", end="", file=sys.stderr, flush=True)
+        self.open = what
+
+    def end(self, what: str, how: str) -> None:
+        """The end of the line that ``begin`` has begun, or a line of its own."""
+        if self.open == what:
+            print(how, file=sys.stderr, flush=True)
+            self.open = None
+        else:
+            self.line(f"{what}: {how}")
+
+
+_terminal = _Terminal()
+
+
 def say(message: str) -> None:
     """One line that is seen at once."""
-    print(f"lab: {message}", file=sys.stderr, flush=True)
+    _terminal.line(message)
 
 
 @contextmanager
 def step(what: str) -> Iterator[None]:
     """Print what starts and, when it has ended, the seconds it took."""
-    terminal = sys.stderr.isatty()
     begun = time.monotonic()
-    if terminal:
-        print(f"lab: {what} ... ", end="", file=sys.stderr, flush=True)
-    else:
-        say(f"{what} ...")
+    _terminal.begin(what)
     try:
         yield
     except BaseException:
-        print("failed" if terminal else f"lab: {what}: failed", file=sys.stderr, flush=True)
+        _terminal.end(what, "failed")
         raise
-    seconds = time.monotonic() - begun
-    print(f"{seconds:.1f} s" if terminal else f"lab: {what}: {seconds:.1f} s", file=sys.stderr, flush=True)
+    _terminal.end(what, f"{time.monotonic() - begun:.1f} s")
