@@ -15,7 +15,7 @@ from typing import Any
 from .database import Columns, naming_column
 from .rows import ID_KEY
 from .schema import Column, Table
-from .values import NamedUuid, Uuid, to_wire
+from .values import NamedUuid, Uuid, keys_to_wire, to_wire
 
 Operation = dict[str, Any]
 
@@ -61,7 +61,8 @@ class Insert:
 class Update:
     """Columns of a stored row that take other values: `columns` maps a name to (old, new), both normalised.
 
-    Sets and maps are mutated by what differs, so that two writers of one column do not undo each other.
+    Sets and maps are mutated by what differs, so that two writers of one column do not undo each other. With `strict`
+    guards they must still be what they were, too: for a writer who wants the whole column and is not the only one.
     """
 
     table: Table
@@ -69,10 +70,10 @@ class Update:
     uuid: Uuid
     columns: Mapping[str, tuple[Any, Any]]
 
-    def guards(self) -> Iterator[Operation]:
-        scalars = {n: old for n, (old, _) in self.columns.items() if not _is_mutated(self.table.columns[n])}
-        if scalars:
-            row = {name: to_wire(self.table.columns[name], old) for name, old in scalars.items()}
+    def guards(self, strict: bool = False) -> Iterator[Operation]:
+        olds = {n: old for n, (old, _) in self.columns.items() if strict or not _is_mutated(self.table.columns[n])}
+        if olds:
+            row = {name: to_wire(self.table.columns[name], old) for name, old in olds.items()}
             yield {
                 "op": "wait",
                 "table": self.table.name,
@@ -183,11 +184,13 @@ def _exists(table: str, uuid: str) -> Operation:
 
 
 def _map_mutations(column: Column, old: Mapping[Any, Any], new: Mapping[Any, Any]) -> Iterator[list[Any]]:
-    # An insert into a map leaves a key that is there as it is, so changed keys are deleted first.
-    gone = {key: value for key, value in old.items() if new.get(key) != value}
+    # An insert into a map leaves a key that is there as it is. So every key that changes is deleted first, and by its
+    # name alone: whoever else has written it meanwhile, the value that we want is the one that stays.
+    gone = {key for key, value in old.items() if new.get(key) != value}
     come = {key: value for key, value in new.items() if old.get(key) != value}
-    if gone:
-        yield [column.name, "delete", to_wire(column, gone)]
+    keys = sorted({*gone, *come}, key=str)
+    if keys:
+        yield [column.name, "delete", keys_to_wire(column, keys)]
     if come:
         yield [column.name, "insert", to_wire(column, come)]
 

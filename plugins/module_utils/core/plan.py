@@ -14,7 +14,7 @@ from .database import Database, StoredRow, naming_column, row_name
 from .errors import InvalidValue, MissingReference, OwnershipConflict
 from .rows import ID_KEY, OWNER_KEY, MapPatch, Parent, Ref, Row, SetPatch
 from .schema import Column, Table
-from .values import NamedUuid, Uuid, empty, normalise
+from .values import NamedUuid, Uuid, empty, members, normalise
 
 Owners = Collection[str] | Callable[[str], bool]
 Key = tuple[str, str]
@@ -31,11 +31,19 @@ class Plan:
     def __bool__(self) -> bool:
         return bool(self.changes)
 
-    def operations(self) -> list[Operation]:
-        """The transaction: first every guard, then every change."""
-        grounds: tuple[Change | Unchanged, ...] = (*self.unchanged, *self.changes)
-        guards = {str(guard): guard for ground in grounds for guard in ground.guards()}
+    def operations(self, *, strict: bool = False) -> list[Operation]:
+        """The transaction: first every guard, then every change.
+
+        `strict` guards also the sets and maps that change, which are otherwise mutated whatever they have become.
+        """
+        guards = {str(guard): guard for guard in self._guards(strict)}
         return [*guards.values(), *(operation for change in self.changes for operation in change.operations())]
+
+    def _guards(self, strict: bool) -> Iterator[Operation]:
+        for ground in self.unchanged:
+            yield from ground.guards()
+        for change in self.changes:
+            yield from change.guards(strict) if isinstance(change, Update) else change.guards()
 
     def diff(self) -> dict[str, dict[str, Any]]:
         """What Ansible shows: `before` and `after`, each {"<table> <name>": {column: value}}."""
@@ -215,7 +223,8 @@ class _Planner:
         if isinstance(value, MapPatch):
             return MapPatch(normalise(column, value.set), value.remove)
         if isinstance(value, SetPatch):
-            return SetPatch(self._members(row, column, value.add), self._members(row, column, value.remove))
+            parts = (members(column, self._members(row, part)) for part in (value.add, value.remove))
+            return SetPatch(*parts)
         if isinstance(value, Ref):
             return normalise(column, self._reference(row, value))
         if column.is_map and isinstance(value, Mapping):
@@ -223,11 +232,11 @@ class _Planner:
                 column, {k: self._reference(row, v) if isinstance(v, Ref) else v for k, v in value.items()}
             )
         if column.key.kind == "uuid" and isinstance(value, Iterable) and not isinstance(value, str):
-            return normalise(column, self._members(row, column, value))
+            return normalise(column, self._members(row, value))
         return normalise(column, value)
 
-    def _members(self, row: Row, column: Column, members: Iterable[Any]) -> frozenset[Any]:
-        return frozenset(self._reference(row, item) if isinstance(item, Ref) else item for item in members)
+    def _members(self, row: Row, value: Iterable[Any]) -> frozenset[Any]:
+        return frozenset(self._reference(row, item) if isinstance(item, Ref) else item for item in value)
 
     def _reference(self, row: Row, ref: Ref) -> Uuid | NamedUuid:
         key = (ref.table, ref.name)

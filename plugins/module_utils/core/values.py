@@ -80,6 +80,11 @@ def to_wire(column: Column, value: Any) -> Any:
     return _atom_to_wire(column.key, value)
 
 
+def keys_to_wire(column: Column, keys: Iterable[Any]) -> Any:
+    """The wire notation of a set of keys of a map column."""
+    return ["set", [_atom_to_wire(column.key, key) for key in keys]]
+
+
 def _check_atom(column: Column, base: BaseType, atom: Any) -> Any:
     kind = base.kind
     if kind == "string":
@@ -123,11 +128,22 @@ def normalise(column: Column, value: Any) -> Any:
         if value is None and column.is_optional:
             return None
         return _check_atom(column, column.key, value)
+    atoms = members(column, value)
+    if not column.min <= len(atoms) <= column.max:
+        raise InvalidValue(f"column {column.name}: takes {column.min} to {column.max} values, not {len(atoms)}")
+    return atoms
+
+
+def members(column: Column, value: Any) -> frozenset[Any]:
+    """Check the members of a set column, however many they are.
+
+    Raises:
+        InvalidValue: one does not fit.
+    """
+    if isinstance(value, Mapping):
+        raise InvalidValue(f"column {column.name}: {value!r} is a map, and the column takes a list")
     if value is None:
         value = ()
     elif isinstance(value, (str, int, float)) or not isinstance(value, Iterable):
         value = (value,)
-    atoms = frozenset(_check_atom(column, column.key, atom) for atom in value)
-    if not column.min <= len(atoms) <= column.max:
-        raise InvalidValue(f"column {column.name}: takes {column.min} to {column.max} values, not {len(atoms)}")
-    return atoms
+    return frozenset(_check_atom(column, column.key, atom) for atom in value)

@@ -83,12 +83,14 @@ class Client:
     def commit(self, plan: Plan) -> None:
         """Carry out a plan as one transaction; an empty one costs nothing.
 
+        Nobody is the only one who uses modules and commands, so every column that changes must be what it was.
+
         Raises:
             Stale: the rows that it rests on have changed.
             TransactionFailed, Timeout, ConnectionFailed
         """
         if plan:
-            self.transact(plan.operations())
+            self.transact(plan.operations(strict=True))
 
     def converge(self, tables: Iterable[str], make_plan: Callable[[Database], Plan], *, check: bool = False) -> Plan:
         """Read, plan and commit, anew when somebody else was faster. Returns the plan that was (or would be) made."""
