@@ -97,6 +97,7 @@ class Lease:
 
     node: str
     uid: str
+    """As kubelet knows the pod (`Pod.sandbox_uid`)."""
     address: str
     interface: str
     """The address with its prefix length, like 10.244.2.3/24."""

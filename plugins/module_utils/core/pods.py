@@ -17,6 +17,7 @@ from .rows import Parent, Row
 ANNOTATION = "ovn"
 """Pod annotation for people and tools: {"ip_address": CIDR, "mac_address": MAC, "gateway_ip": address}."""
 
+MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 OWNER_PREFIX = "pod/"
 _FINISHED = ("Succeeded", "Failed")
 _STATUS_LISTS = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
@@ -29,6 +30,8 @@ class Pod:
     namespace: str
     name: str
     uid: str
+    sandbox_uid: str
+    """How kubelet calls the pod: the uid, but for a mirror of a static pod the hash of that pod's manifest."""
     node: str = ""
     host_network: bool = False
     finished: bool = False
@@ -51,15 +54,17 @@ def pod_from_api(document: Mapping[str, Any]) -> Pod:
     metadata = document["metadata"]
     spec = document.get("spec") or {}
     status = document.get("status") or {}
+    annotations = metadata.get("annotations") or {}
     return Pod(
         namespace=sys.intern(metadata["namespace"]),
         name=metadata["name"],
         uid=metadata["uid"],
+        sandbox_uid=annotations.get(MIRROR_ANNOTATION) or metadata["uid"],
         node=sys.intern(spec.get("nodeName") or ""),
         host_network=bool(spec.get("hostNetwork")),
         finished=is_finished(status),
         address=status.get("podIP") or "",
-        annotation=(metadata.get("annotations") or {}).get(ANNOTATION),
+        annotation=annotations.get(ANNOTATION),
     )
 
 
@@ -105,7 +110,7 @@ def pod_port(pod: Pod, lease: Lease) -> Row:
             "external_ids": {
                 "namespace": pod.namespace,
                 "pod": "true",
-                "pod_uid": pod.uid,
+                "pod_uid": pod.sandbox_uid,
                 "ip_address": lease.interface,
                 "gateway_ip": lease.gateway,
                 "mac_address": mac,

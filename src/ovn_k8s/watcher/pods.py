@@ -57,7 +57,7 @@ class PodHandler:
         for pod in self._pods.all():
             # Before anybody new: pods that run but whose rows were lost.
             if pod.needs_port and pod.address and self._book.held(pod.key) is None:
-                self._book.adopt(pod.key, pod.uid, pod.node, pod.address)
+                self._book.adopt(pod.key, pod.sandbox_uid, pod.node, pod.address)
 
     def switch_changed(self, name: str, database: Database) -> bool:
         """Take over what the database says about a node's switch; True when pods of the node are affected."""
@@ -85,7 +85,7 @@ class PodHandler:
             return Wish(waits_for=f"node {pod.node} has no logical switch with a subnet")
         try:
             # A pod that runs already keeps the address that its interface has, whatever became of its row.
-            lease = self._book.lease(pod.key, pod.uid, pod.node, preferred=pod.address)
+            lease = self._book.lease(pod.key, pod.sandbox_uid, pod.node, preferred=pod.address)
             return Wish((pod_port(pod, lease),))
         except SubnetFull as error:
             self._book.end(pod.key)
@@ -96,7 +96,7 @@ class PodHandler:
         name = (key.namespace, key.name)
         self._book.settle(name)
         pod, lease = self._pods.get(name), self._book.held(name)
-        if pod is not None and lease is not None and pod.uid == lease.uid:
+        if pod is not None and lease is not None and pod.sandbox_uid == lease.uid:
             self._wired(pod, lease)
 
     def _subnets(self, database: Database) -> None:
@@ -124,7 +124,7 @@ class PodHandler:
         """Whose claim to an address counts first: a pod that lives, one that is known to use it, then by name."""
         key, port, _ = row
         pod = self._pods.get(key)
-        alive = pod is not None and pod.uid == port.columns["external_ids"].get("pod_uid")
+        alive = pod is not None and pod.sandbox_uid == port.columns["external_ids"].get("pod_uid")
         uses = pod is not None and pod.address in addresses_of(port)
         return not alive, not uses, key
 

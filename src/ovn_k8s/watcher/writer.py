@@ -194,17 +194,24 @@ class Writer:
                 LOG.error("%s", error)
 
     def _converge(self, batch: Mapping[Key, float]) -> None:
-        """Commit a batch; when it is refused, each of its keys alone, so that one does not hold up the others."""
-        try:
-            self._commit(batch)
-        except (PlanError, TransactionFailed) as error:
-            if len(batch) > 1:
-                LOG.warning("batch of %d objects: %s; committing them one by one", len(batch), error)
-            for key, arrived in batch.items():
-                try:
-                    self._commit({key: arrived})
-                except (PlanError, TransactionFailed) as single:
-                    self._fail(key, single)
+        """Commit a batch; when it is refused, each of its keys alone, so that one does not hold up the others.
+
+        Keys that have failed before are not put together with others again until they succeed.
+        """
+        together = {key: arrived for key, arrived in batch.items() if not self._queue.failures(key)}
+        alone = {key: arrived for key, arrived in batch.items() if key not in together}
+        if together:
+            try:
+                self._commit(together)
+            except (PlanError, TransactionFailed) as error:
+                if len(together) > 1:
+                    LOG.warning("batch of %d objects: %s; committing them one by one", len(together), error)
+                alone.update(together)
+        for key, arrived in alone.items():
+            try:
+                self._commit({key: arrived})
+            except (PlanError, TransactionFailed) as error:
+                self._fail(key, error)
 
     def _commit(self, batch: Mapping[Key, float]) -> None:
         for attempt in range(1, STALE_ATTEMPTS + 1):

@@ -16,15 +16,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from ovn_k8s.kubernetes.api import Api
 from ovn_k8s.kubernetes.errors import ApiRefused, KubernetesError
 
-WATCHER_RULES = [
-    {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch", "patch"]},
-    {"apiGroups": [""], "resources": ["services"], "verbs": ["list", "watch"]},
-    {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
-]
-"""What the watcher may do; its tests run with no more than this."""
+RBAC = Path(__file__).resolve().parents[3] / "roles/master/templates/rbac.yml.j2"
+"""What the role lets the watcher do; the tests run with no more than this."""
 
 
 def find_programs() -> Path | None:
@@ -48,7 +46,7 @@ def free_port() -> int:
 
 
 class ControlPlane:
-    """etcd and API server with two users: `admin`, and `watcher` with `WATCHER_RULES`."""
+    """etcd and API server with two users: `admin`, and `watcher` with what the role grants."""
 
     def __init__(self, programs: Path, folder: Path) -> None:
         self._programs = programs
@@ -68,7 +66,7 @@ class ControlPlane:
         _run("openssl", "rsa", "-in", str(key), "-pubout", "-out", str(public))
         tokens = self._folder / "tokens.csv"
         tokens.write_text(
-            f'{self._tokens["admin"]},admin,admin,"system:masters"\n{self._tokens["watcher"]},ovn-k8s-watcher,watcher\n'
+            f'{self._tokens["admin"]},admin,admin,"system:masters"\n{self._tokens["watcher"]},ovn-k8s:watcher,watcher\n'
         )
         peer = f"http://127.0.0.1:{self._peer_port}"
         self._etcd = self._spawn(
@@ -164,27 +162,10 @@ class ControlPlane:
         return self._tokens[user]
 
     def _grant(self) -> None:
-        rbac = "/apis/rbac.authorization.k8s.io/v1"
-        name = {"name": "ovn-k8s-watcher"}
-        self.api.create(
-            f"{rbac}/clusterroles",
-            {
-                "apiVersion": "rbac.authorization.k8s.io/v1",
-                "kind": "ClusterRole",
-                "metadata": name,
-                "rules": WATCHER_RULES,
-            },
-        )
-        self.api.create(
-            f"{rbac}/clusterrolebindings",
-            {
-                "apiVersion": "rbac.authorization.k8s.io/v1",
-                "kind": "ClusterRoleBinding",
-                "metadata": name,
-                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", **name},
-                "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", **name}],
-            },
-        )
+        kinds = {"ClusterRole": "clusterroles", "ClusterRoleBinding": "clusterrolebindings"}
+        text = "\n".join(line for line in RBAC.read_text().splitlines() if not line.startswith("{#"))
+        for document in yaml.safe_load_all(text):
+            self.api.create(f"/apis/rbac.authorization.k8s.io/v1/{kinds[document['kind']]}", document)
 
     def _spawn(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
         with (self._folder / f"{program}.log").open("ab") as output:

@@ -66,11 +66,11 @@ def test_reading_a_pod_keeps_what_matters_only() -> None:
         "spec": {"nodeName": "linux1", "containers": [{"name": "c"}]},
         "status": {"phase": "Running", "podIP": "10.244.1.3", "startTime": "now"},
     }
-    assert pod_from_api(document) == Pod("d", "a", "u", "linux1", address="10.244.1.3", annotation="x")
+    assert pod_from_api(document) == Pod("d", "a", "u", "u", "linux1", address="10.244.1.3", annotation="x")
 
 
 def test_the_port() -> None:
-    row = pod_port(Pod("d", "a", "u1", "linux1"), LEASE)
+    row = pod_port(Pod("d", "a", "uid", "u1", "linux1"), LEASE)
     assert (row.table, row.name, row.owner) == ("Logical_Switch_Port", "d_a", "pod/d/a")
     assert row.parent == Parent("Logical_Switch", "linux1", "ports")
     assert row.columns == {
@@ -94,3 +94,10 @@ def test_the_annotation() -> None:
         "mac_address": "0a:58:0a:f4:01:03",
         "gateway_ip": "10.244.1.1",
     }
+
+
+def test_a_mirror_pod_is_known_to_kubelet_by_its_manifest() -> None:
+    metadata = {"namespace": "d", "name": "a", "uid": "u", "annotations": {"kubernetes.io/config.mirror": "hash"}}
+    pod = pod_from_api({"metadata": metadata, "spec": {"nodeName": "linux1"}})
+    assert (pod.uid, pod.sandbox_uid) == ("u", "hash")
+    assert pod_port(pod, LEASE).columns["external_ids"]["pod_uid"] == "hash"
