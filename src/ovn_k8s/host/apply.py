@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from pathlib import Path
 from ovn_k8s.core.database import Database
 from ovn_k8s.core.plan import Plan, plan
 from ovn_k8s.core.topology import node_owner
+from ovn_k8s.netlink import host_stack
 from ovn_k8s.netlink.links import Link, Netlink, Route, netlink
 from ovn_k8s.ovsdb.client import Client
 from ovn_k8s.ovsdb.remote import parse_remotes
@@ -20,7 +22,7 @@ from ovn_k8s.ovsdb.remote import parse_remotes
 from . import bridges, state
 from .config import INTEGRATION_BRIDGE, NodeConfig, Underlay
 from .errors import HostError
-from .interfaces import set_addresses, set_routes, set_up
+from .interfaces import set_addresses, set_routes, set_settings, set_up
 from .recorder import Recorder
 from .state import HostState, InterfaceFacts
 from .words import in_words
@@ -54,6 +56,9 @@ def apply(config: NodeConfig, *, check: bool = False, state_path: Path = state.D
         if gateway:
             set_addresses(handle, gateway, gateway.name, (), recorder)
             set_up(handle, gateway, gateway.name, recorder)
+        for taken in (nic, gateway):
+            if taken and config.userspace:
+                set_settings(taken.name, host_stack.SILENT, recorder)
     return recorder.changes
 
 
@@ -79,6 +84,7 @@ def remove(config: NodeConfig, *, check: bool = False, state_path: Path = state.
             if link is None:
                 recorder.change(f"{name}: is no longer there; its addresses cannot be given back")
                 continue
+            set_settings(name, facts.settings, recorder)
             if facts.up:
                 set_up(handle, link, name, recorder)
             set_addresses(handle, link, name, facts.addresses, recorder)
@@ -98,7 +104,10 @@ def _remember(
         if link is None:
             continue
         facts = InterfaceFacts.read(handle, link)
-        if facts.addresses or link.name not in saved.interfaces:
+        known = saved.interfaces.get(link.name)
+        if known and facts.settings == host_stack.SILENT:  # these are ours
+            facts = dataclasses.replace(facts, settings=known.settings)
+        if facts.addresses or not known:
             saved.interfaces[link.name] = facts
     if config.underlay and nic and config.underlay.address not in saved.interfaces[nic.name].addresses:
         facts = saved.interfaces[nic.name]

@@ -65,6 +65,11 @@ class NodeConfig:
     ovs_remote: str = DEFAULT_OVS_REMOTE
 
     @property
+    def userspace(self) -> bool:
+        """Whether Open vSwitch forwards packets itself instead of the kernel."""
+        return self.datapath_type == "netdev"
+
+    @property
     def router_address(self) -> IPv4Address:
         """The cluster router's address in the node's subnet."""
         return router_address(self.node_subnet)

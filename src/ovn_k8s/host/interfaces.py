@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import partial
 from ipaddress import IPv4Interface
 
+from ovn_k8s.netlink import host_stack
 from ovn_k8s.netlink.links import RTPROT_KERNEL, Link, Netlink, Route
 
 from .recorder import Recorder
@@ -60,6 +61,14 @@ def set_routes(
                     f"{name}: route {describe(route)} removed",
                     partial(handle.delete_route, link, route) if link else None,
                 )
+
+
+def set_settings(name: str, wanted: Mapping[str, str], recorder: Recorder) -> None:
+    """Give an interface that exists these settings (see `ovn_k8s.netlink.host_stack`)."""
+    present = host_stack.read(name)
+    for setting, value in wanted.items():
+        if setting in present and present[setting] != value:
+            recorder.change(f"{name}: {setting} = {value}", partial(host_stack.write, name, {setting: value}))
 
 
 def describe(route: Route) -> str:

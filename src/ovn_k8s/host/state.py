@@ -3,7 +3,7 @@
 """What interfaces had before Open vSwitch took them, kept so that `remove` can give it back.
 
 Format of the file: {"version": 1, "created_bridge": bool, "interfaces": {name: {"mtu": bytes, "up": bool,
-"addresses": ["172.30.0.12/24"], "routes": [{"destination", "gateway", …}]}}}.
+"addresses": ["172.30.0.12/24"], "routes": [{"destination", "gateway", …}], "settings": {"ipv4/rp_filter": "0", …}}}}.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import Any
 
+from ovn_k8s.netlink import host_stack
 from ovn_k8s.netlink.links import RT_SCOPE_HOST, RTPROT_KERNEL, Link, Netlink, Route
 
 from .errors import HostError
@@ -26,19 +28,20 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class InterfaceFacts:
-    """What an interface has: addresses, and the routes through it that the kernel does not add by itself."""
+    """What an interface has: addresses, the routes through it that the kernel does not add by itself, settings."""
 
     addresses: tuple[IPv4Interface, ...] = ()
     routes: tuple[Route, ...] = ()
     mtu: int = 1500
     up: bool = True
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, handle: Netlink, link: Link) -> InterfaceFacts:
         """From the kernel."""
         addresses = [address.interface for address in handle.addresses(link) if address.scope < RT_SCOPE_HOST]
         routes = [route for _, route in handle.routes(link) if route.protocol != RTPROT_KERNEL]
-        return cls(tuple(addresses), tuple(routes), link.mtu, link.up)
+        return cls(tuple(addresses), tuple(routes), link.mtu, link.up, host_stack.read(link.name))
 
 
 @dataclass
@@ -87,6 +90,7 @@ def _entry(facts: InterfaceFacts) -> dict[str, Any]:
         "up": facts.up,
         "addresses": [str(address) for address in facts.addresses],
         "routes": [dataclasses.asdict(route) for route in facts.routes],
+        "settings": dict(facts.settings),
     }
 
 
@@ -96,4 +100,5 @@ def _facts(entry: dict[str, Any]) -> InterfaceFacts:
         tuple(Route(**route) for route in entry["routes"]),
         int(entry["mtu"]),
         bool(entry["up"]),
+        {str(name): str(value) for name, value in entry["settings"].items()},
     )

@@ -180,7 +180,7 @@ class Attacher:
             binding.address,
             binding.gateway,
             self._config.mtu,
-            checksum_offload=self._config.datapath_type != "netdev",
+            userspace=self._config.userspace,
         )
 
     @staticmethod
@@ -277,7 +277,7 @@ def _stored_interface(stored: PodPort, config: NodeConfig, ifname: str) -> PodIn
             IPv4Interface(stored.ids["ip_address"]),
             IPv4Address(stored.ids["gateway_ip"]),
             config.mtu,
-            checksum_offload=config.datapath_type != "netdev",
+            userspace=config.userspace,
         )
     except (KeyError, ValueError) as error:
         raise CniError(Code.CHECK_FAILED, f"port {stored.name} has lost its external_ids", str(error)) from error

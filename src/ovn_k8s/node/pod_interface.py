@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 
-from ovn_k8s.netlink import ethtool
+from ovn_k8s.netlink import ethtool, host_stack
 from ovn_k8s.netlink.links import Link, LinkError, Netlink, Route, netlink
 from ovn_k8s.netlink.namespace import Namespace
 
@@ -18,7 +18,7 @@ _HOST_INTERFACE = re.compile(r"pod[0-9a-f]{12}")
 
 @dataclass(frozen=True)
 class PodInterface:
-    """How the interface in the pod shall be. `checksum_offload` must be off where the datapath is userspace."""
+    """How the interface in the pod shall be. `userspace`: Open vSwitch reads its packets through a packet socket."""
 
     host_interface: str
     ifname: str
@@ -26,7 +26,7 @@ class PodInterface:
     address: IPv4Interface
     gateway: IPv4Address
     mtu: int
-    checksum_offload: bool
+    userspace: bool
 
 
 def host_interface(container_id: str, ifname: str) -> str:
@@ -46,6 +46,8 @@ def create(pod: PodInterface, namespace: Namespace) -> Link:
         node.add_veth(pod.host_interface, mtu=pod.mtu, peer=pod.ifname, peer_mac=pod.mac, peer_namespace=namespace.fd)
         link = _existing(node, pod.host_interface)
         node.without_ipv6_addresses(link)
+        if pod.userspace:
+            host_stack.write(pod.host_interface, host_stack.SILENT)
         node.set_up(link)
         return link
 
@@ -57,7 +59,7 @@ def configure(pod: PodInterface, namespace: Namespace) -> None:
         with netlink() as sandbox:
             sandbox.set_up(_existing(sandbox, "lo"))
             link = _existing(sandbox, pod.ifname)
-            if not pod.checksum_offload:
+            if pod.userspace:
                 ethtool.set_transmit_checksum(pod.ifname, False)
             sandbox.without_ipv6_addresses(link)
             sandbox.add_address(link, pod.address)

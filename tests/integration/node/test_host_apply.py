@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 from cni_caller import Agent, Sandbox
-from small_ovn import Node, SmallOvn, eventually
+from small_ovn import Node, SmallOvn, eventually, mac
 
 
 def overlay(node: Node, command: str, *options: str) -> list[str]:
@@ -64,6 +64,7 @@ def test_apply_moves_the_underlay_and_the_nodes_reach_each_other(pair: tuple[Nod
         first
     )
     eventually(lambda: pings(first, second.address), "the underlay carries packets")
+    assert "duplicates" not in first.enter("ping", "-c2", "-i0.2", second.address), "the NIC's own IP stack is quiet"
     other = second.subnet.removesuffix("0/24")
     eventually(lambda: pings(first, f"{other}2"), "a node reaches the other's address in the pod network")
 
@@ -89,6 +90,11 @@ def test_pods_and_nodes_reach_each_other(pair: tuple[Node, Node]) -> None:
         eventually(lambda: reach(sandboxes[0], second.address), "pod to the other node")
         eventually(lambda: pings(first, pods[0]), "node to its own pod")
         eventually(lambda: pings(first, pods[1]), "node to a pod elsewhere")
+
+        # The node's address must be OVN's to answer for: not the kernel's, behind its back, on the pod's veth.
+        own = first.subnet.replace(".0/", ".2/").removesuffix("/24")
+        eventually(lambda: reach(sandboxes[0], own), "pod to its node's address in the pod network")
+        assert f"{own} dev eth0 lladdr {mac(own)}" in sandboxes[0].enter("ip", "neighbour")
     finally:
         for sandbox, agent in zip(sandboxes, agents, strict=False):
             agent.call("DEL", sandbox)
@@ -121,6 +127,7 @@ def test_remove_gives_everything_back(pair: tuple[Node, Node]) -> None:
     assert addresses(first, "br-phy") == [f"{first.address}/24"]
     assert set(overlay(first, "remove")) >= {change for change in announced if "Bridge" in change}
     assert addresses(first, "eth0") == [f"{first.address}/24"]
+    assert first.enter("sysctl", "-n", "net.ipv4.conf.eth0.rp_filter").strip() == "0"
     assert routes(first) == {("default", "eth0"), ("172.30.0.0/24", "eth0")}
     assert "br-phy" not in first.vsctl("list-br")
     assert not (first.directory / "host-state.json").exists()
