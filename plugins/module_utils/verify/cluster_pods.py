@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -95,6 +96,7 @@ def _pod(namespace: str, node: str, number: int, image: str, port: int) -> dict[
             "nodeSelector": {"kubernetes.io/hostname": node},
             "tolerations": [{"operator": "Exists"}],
             "enableServiceLinks": False,
+            "dnsPolicy": "Default",
             "restartPolicy": "Always",
             "terminationGracePeriodSeconds": GRACE_PERIOD_S,
             "securityContext": {
@@ -189,6 +191,12 @@ def trouble(pod: Mapping[str, Any]) -> str:
     return str(status.get("phase", "unknown"))
 
 
+def plain(message: str) -> str:
+    """A kubelet's event without the wrapping of its calls and without identifiers."""
+    message = re.sub(r'^.*failed to setup network for sandbox "[0-9a-f]+": ', "network: ", message, flags=re.DOTALL)
+    return re.sub(r"rpc error: code = \w+ desc = ", "", message)[:300]
+
+
 def last_events(kubectl: Kubectl, namespace: str) -> dict[str, str]:
     """Pod name -> the last warning about it; empty when kubectl cannot tell."""
     try:
@@ -196,7 +204,7 @@ def last_events(kubectl: Kubectl, namespace: str) -> dict[str, str]:
     except (KubectlError, ValueError):
         return {}
     items.sort(key=lambda item: str(item.get("lastTimestamp") or item.get("eventTime") or ""))
-    return {item["involvedObject"]["name"]: str(item.get("message", ""))[:300] for item in items}
+    return {item["involvedObject"]["name"]: plain(str(item.get("message", ""))) for item in items}
 
 
 def ask(kubectl: Kubectl, namespace: str, pod: str, commands: Sequence[Sequence[str]]) -> list[dict[str, Any] | None]:
