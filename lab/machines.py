@@ -11,6 +11,8 @@ MANAGEMENT = "172.31.0"
 UNDERLAY = "172.30.0"
 """First three bytes of the network between the nodes, a /24."""
 CONTROL = f"{MANAGEMENT}.1"
+UNDERLAY_CONTROL = f"{UNDERLAY}.1"
+"""The control machine's addresses in both networks."""
 PACKAGE_PORT = 8000
 
 INTERNET = ("192.0.2.1/24", "198.51.100.1/32")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .machines import CONTROL, INTERNET, MACHINES, Machine
+from .machines import CONTROL, INTERNET, MACHINES, UNDERLAY_CONTROL, Machine
 from .processes import in_namespace, run, works
 from .settings import Settings
 
@@ -46,9 +46,22 @@ def build(settings: Settings) -> None:
             try:
                 _namespace(settings, part)
                 _ip(settings, part, *commands[part])
+                if part == "fabric":
+                    _connect_control(settings)
             except BaseException:
                 works(["ip", "netns", "del", settings.namespace(part)])
                 raise
+
+
+def _connect_control(settings: Settings) -> None:
+    """Let the control machine reach the network between the nodes, where the API server is."""
+    mtu, near, far = str(settings.underlay_mtu), settings.namespace("ctl"), settings.namespace("fabric")
+    works(["ip", "-n", near, "link", "del", "dev", "underlay"])
+    peer = ["peer", "name", "ctl", "mtu", mtu, "netns", far]
+    run(["ip", "link", "add", "underlay", "mtu", mtu, "netns", near, "type", "veth", *peer])
+    _ip(settings, "ctl", f"addr add {UNDERLAY_CONTROL}/24 dev underlay", "link set underlay up")
+    _ip(settings, "fabric", "link set dev ctl master underlay up")
+    _no_offload(settings, "ctl", "underlay")
 
 
 def plug(settings: Settings, machine: Machine) -> None:
