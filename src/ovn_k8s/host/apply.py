@@ -17,6 +17,7 @@ from ovn_k8s.core.topology import node_owner
 from ovn_k8s.netlink import host_stack
 from ovn_k8s.netlink.links import Link, Netlink, Route, netlink
 from ovn_k8s.ovsdb.client import Client
+from ovn_k8s.ovsdb.errors import ConnectionFailed
 from ovn_k8s.ovsdb.remote import parse_remotes
 
 from . import bridges, state
@@ -72,7 +73,13 @@ def remove(config: NodeConfig, *, check: bool = False, state_path: Path = state.
     recorder = Recorder(check=check)
     with _alone(check), netlink() as handle:
         saved = state.load(state_path)
-        with _openvswitch(config) as ovs:
+        try:
+            ovs = _openvswitch(config)
+        except ConnectionFailed:
+            if not state_path.exists():  # Open vSwitch never was used here
+                return []
+            raise
+        with ovs:
             gone = ovs.converge(bridges.TABLES, lambda actual: _removal(config, actual, saved), check=check)
         recorder.changes += list(in_words(gone))
         ours = [config.management_interface, *([config.underlay.bridge] if config.underlay else [])]

@@ -46,6 +46,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _remove(options: argparse.Namespace) -> list[str]:
+    """A machine that never was configured, or is clean again, needs no removal; so a reset can always ask for it."""
+    if not options.config.exists() and not options.state.exists():
+        return []
+    return remove(load(options.config), check=options.check, state_path=options.state)
+
+
 def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--config", type=Path, default=DEFAULT_PATH, help="default: %(default)s")
@@ -58,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("apply", parents=[common], help="make this machine what the configuration says")
     command.set_defaults(run=lambda o: apply(load(o.config), check=o.check, state_path=o.state))
     command = commands.add_parser("remove", parents=[common], help="undo what apply has done")
-    command.set_defaults(run=lambda o: remove(load(o.config), check=o.check, state_path=o.state))
+    command.set_defaults(run=_remove)
     initialise.add_commands(commands, common)
     return parser
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from cni_caller import Agent, Sandbox
@@ -103,6 +104,33 @@ def test_pods_and_nodes_reach_each_other(pair: tuple[Node, Node]) -> None:
             node.stop_daemon("agent")
 
 
+def test_services_reach_pods_of_the_same_node_and_of_another(pair: tuple[Node, Node]) -> None:
+    first, second = pair
+    agent = Agent(first)
+    agent.start()
+    sandbox = Sandbox(first, "backend").create()
+    try:
+        address = first.ovn.add_pod_port(first, "default", sandbox.name, sandbox.uid, sandbox.host)
+        assert agent.call("ADD", sandbox).status == 0
+        first.ovn.nbctl("lb-add", "service", "10.96.0.7:80", f"{address}:8080")
+        for node in pair:
+            first.ovn.nbctl("ls-lb-add", node.name, "service")
+        server = first.spawn("backend", "nsenter", f"--net={sandbox.path}", sys.executable, "-m", "http.server", "8080")
+        connect = "import socket; socket.create_connection(('10.96.0.7', 80), 1); print('connected')"
+        for node in pair:
+            eventually(
+                lambda n=node: "connected" in n.enter(sys.executable, "-c", connect, check=False),
+                f"{node.name} reaches the service",
+            )
+        assert server.poll() is None
+    finally:
+        first.stop_daemon("backend")
+        first.ovn.nbctl("--if-exists", "lb-del", "service")
+        agent.call("DEL", sandbox)
+        sandbox.delete()
+        first.stop_daemon("agent")
+
+
 def test_apply_after_openvswitch_was_restarted(pair: tuple[Node, Node]) -> None:
     """The userspace datapath's interfaces outlive a restart; where they do not, `apply` restores everything."""
     first, second = pair
@@ -160,3 +188,12 @@ def test_missing_interface_is_named(pair: tuple[Node, Node]) -> None:
             overlay(node, "apply")
     finally:
         config.write_text(text)
+
+
+def test_remove_on_a_machine_that_never_was_configured(pair: tuple[Node, Node], tmp_path: Path) -> None:
+    node = pair[0]
+    nothing = ("--config", str(tmp_path / "node.toml"), "--state", str(tmp_path / "state.json"))
+    assert overlay(node, "remove", *nothing) == []
+    text = (node.directory / "node.toml").read_text().replace(str(node.socket), str(tmp_path / "no-ovs.sock"))
+    (tmp_path / "node.toml").write_text(text)
+    assert overlay(node, "remove", *nothing) == [], "Open vSwitch was never there"
