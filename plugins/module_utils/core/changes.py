@@ -33,8 +33,10 @@ class Insert:
     symbol: NamedUuid
     columns: Columns
 
-    def guards(self) -> Iterator[Operation]:
+    def guards(self, strict: bool = False) -> Iterator[Operation]:
         """Nobody else has made a row of this name; not needed where the schema itself makes the name unique."""
+        if strict:
+            yield from _referred(self.table, self.columns)
         column = naming_column(self.table)
         if column and (column,) in self.table.indexes:
             return
@@ -63,6 +65,7 @@ class Update:
 
     Sets and maps are mutated by what differs, so that two writers of one column do not undo each other. With `strict`
     guards they must still be what they were, too: for a writer who wants the whole column and is not the only one.
+    Rows that are referred to must then still be there, too: the server drops weak references to others silently.
     """
 
     table: Table
@@ -85,6 +88,8 @@ class Update:
             }
         else:
             yield _exists(self.table.name, self.uuid)
+        if strict:
+            yield from _referred(self.table, {name: new for name, (_, new) in self.columns.items()})
 
     def operations(self) -> Iterator[Operation]:
         row: dict[str, Any] = {}
@@ -181,6 +186,16 @@ def _exists(table: str, uuid: str) -> Operation:
         "until": "!=",
         "rows": [],
     }
+
+
+def _referred(table: Table, columns: Columns) -> Iterator[Operation]:
+    """The rows that columns refer to weakly are there."""
+    for name, value in columns.items():
+        column = table.columns[name]
+        atoms = value.values() if isinstance(value, Mapping) else value if isinstance(value, frozenset) else (value,)
+        for base in (column.key, column.value):
+            if base and base.ref_table and not base.strong:
+                yield from (_exists(base.ref_table, atom) for atom in atoms if isinstance(atom, Uuid))
 
 
 def _map_mutations(column: Column, old: Mapping[Any, Any], new: Mapping[Any, Any]) -> Iterator[list[Any]]:

@@ -34,7 +34,8 @@ class Plan:
     def operations(self, *, strict: bool = False) -> list[Operation]:
         """The transaction: first every guard, then every change.
 
-        `strict` guards also the sets and maps that change, which are otherwise mutated whatever they have become.
+        `strict` guards also the sets and maps that change, which are otherwise mutated whatever they have become, and
+        the rows that are referred to weakly.
         """
         guards = {str(guard): guard for guard in self._guards(strict)}
         return [*guards.values(), *(operation for change in self.changes for operation in change.operations())]
@@ -43,7 +44,7 @@ class Plan:
         for ground in self.unchanged:
             yield from ground.guards()
         for change in self.changes:
-            yield from change.guards(strict) if isinstance(change, Update) else change.guards()
+            yield from change.guards(strict) if isinstance(change, (Insert, Update)) else change.guards()
 
     def diff(self) -> dict[str, dict[str, Any]]:
         """What Ansible shows: `before` and `after`, each {"<table> <name>": {column: value}}."""
