@@ -166,7 +166,7 @@ def service_load_balancers(service: Service, slices: Iterable[EndpointSlice]) ->
 
 def _backends(port: ServicePort, family: str, slices: Iterable[EndpointSlice]) -> str:
     """Ready endpoints of a port, sorted: the same endpoints always give the same string."""
-    found = set()
+    found: set[tuple[str, int]] = set()
     for part in slices:
         if part.address_type != family:
             continue
