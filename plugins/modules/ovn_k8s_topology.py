@@ -90,7 +90,7 @@ options:
         description: The router through which everything else is reached. Without one only the network itself is.
         type: str
       mac:
-        description: MAC address of the interface.
+        description: MAC address of the interface, in quotes, since YAML can take one for a number.
         type: str
         required: true
   absent_nodes:
@@ -116,7 +116,7 @@ EXAMPLES = r"""
         interface: eth1
         address: 198.51.100.2/24
         nexthop: 198.51.100.1
-        mac: 52:54:00:12:34:56
+        mac: "52:54:00:12:34:56"
   register: network
 
 - name: A node has gone for good
@@ -248,7 +248,9 @@ def _gateway(item: dict[str, Any]) -> WantedGateway:
     mac = item["mac"].lower()
     try:
         if not MAC.fullmatch(mac):
-            raise AddressError(f"{item['mac']!r} is not a MAC address such as 52:54:00:12:34:56")
+            raise AddressError(
+                f'{item["mac"]!r} is not a MAC address such as "52:54:00:12:34:56" (in quotes, which YAML needs)'
+            )
         return WantedGateway(
             name=item["name"],
             chassis=item["chassis"] or item["name"],
