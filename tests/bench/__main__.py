@@ -49,7 +49,10 @@ IN_THE_LAB = {
     "cni_add": script("cni_add.py"),
     "pod_ready": script("pod_ready.py"),
 }
-ON_THIS_MACHINE = {"watcher_pods": script("watcher_pods.py")}
+ON_THIS_MACHINE = {
+    "watcher_pods": script("watcher_pods.py"),
+    "watcher_services": script("watcher_services.py"),
+}
 
 
 def main(names: Sequence[str]) -> int:
