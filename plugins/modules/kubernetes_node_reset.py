@@ -1,4 +1,5 @@
 #!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: the ovn_k8s.cluster authors
 
@@ -140,8 +141,10 @@ def main() -> None:
                 delete(path)
             except OSError as error:
                 module.fail_json(msg=f"{path} cannot be removed: {error}")
-        with contextlib.suppress(OSError):
-            record.parent.rmdir()
+        for folder in (record.parent, Path(NAMESPACES)):
+            # somebody else's content, or a mount point, keeps them
+            with contextlib.suppress(OSError):
+                folder.rmdir()
     module.exit_json(
         changed=bool(processes or mounts or paths),
         processes=processes,
