@@ -110,6 +110,11 @@ def _remember(
     for link in (nic, gateway):
         if link is None:
             continue
+        if static := handle.static_ipv6_addresses(link):
+            raise HostError(
+                f"{link.name} has the IPv6 address {static[0]}, which would be lost: this release moves IPv4 only; "
+                "take another interface or remove the address"
+            )
         facts = InterfaceFacts.read(handle, link)
         known = saved.interfaces.get(link.name)
         if known and facts.settings == host_stack.SILENT:  # these are ours

@@ -21,6 +21,7 @@ RTN_UNICAST = 1
 RT_TABLE_MAIN = 254
 RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, RT_SCOPE_HOST = 0, 253, 254
 _IFF_UP = 1
+_IFA_F_PERMANENT = 0x80
 _IN6_ADDR_GEN_MODE_NONE = 1
 
 
@@ -157,8 +158,20 @@ class Netlink:
                 continue
             local = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
             interface = ipaddress.IPv4Interface(f"{local}/{message['prefixlen']}")
-            found.append(Address(interface, message["scope"], bool(message["flags"] & 0x80)))
+            found.append(Address(interface, message["scope"], bool(message["flags"] & _IFA_F_PERMANENT)))
         return found
+
+    def static_ipv6_addresses(self, link: Link) -> list[str]:
+        """Its IPv6 addresses that somebody has configured: neither link-local nor learnt from a router."""
+        with _failing(f"IPv6 addresses of {link.name}"):
+            messages = list(self._socket.get_addr(family=socket.AF_INET6, index=link.index))
+        return [
+            f"{message.get_attr('IFA_ADDRESS')}/{message['prefixlen']}"
+            for message in messages
+            if message["index"] == link.index
+            and message["scope"] == RT_SCOPE_UNIVERSE
+            and message["flags"] & _IFA_F_PERMANENT
+        ]
 
     def add_address(self, link: Link, interface: ipaddress.IPv4Interface) -> bool:
         """Add an address; false when the interface has it already."""

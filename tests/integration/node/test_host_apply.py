@@ -190,6 +190,15 @@ def test_missing_interface_is_named(pair: tuple[Node, Node]) -> None:
         config.write_text(text)
 
 
+def test_static_ipv6_addresses_are_not_lost_silently(pair: tuple[Node, Node]) -> None:
+    node = pair[1]
+    node.enter("ip", "address", "add", "2001:db8::12/64", "dev", "eth0")
+    with pytest.raises(AssertionError, match="eth0 has the IPv6 address 2001:db8::12/64"):
+        overlay(node, "apply")
+    node.enter("ip", "address", "del", "2001:db8::12/64", "dev", "eth0")
+    assert overlay(node, "apply", "--check")
+
+
 def test_remove_on_a_machine_that_never_was_configured(pair: tuple[Node, Node], tmp_path: Path) -> None:
     node = pair[0]
     nothing = ("--config", str(tmp_path / "node.toml"), "--state", str(tmp_path / "state.json"))
