@@ -76,7 +76,7 @@ def in_lab(node: str, pods: list[dict[str, str]]) -> dict[str, list[float]]:
     ssh("master", "ovn-nbctl", "--wait=sb", *port_arguments(node, subnet, pods, 200))
     try:
         task = {"command": ["/opt/cni/bin/ovn-k8s-cni"], "config": CONFIG, "pods": pods}
-        script = (HERE / "cni_caller.py").read_text()
+        script = (HERE / "cni_node_side.py").read_text()
         result: dict[str, list[float]] = json.loads(ssh(node, "python3", "-c", script, json.dumps(task)))
         return result
     finally:
@@ -107,7 +107,7 @@ def on_this_machine(pods: list[dict[str, str]]) -> dict[str, list[float]]:
             "config": CONFIG | {"socket": str(agent.socket)},
             "pods": pods,
         }
-        output = node.enter(sys.executable, str(HERE / "cni_caller.py"), json.dumps(task))
+        output = node.enter(sys.executable, str(HERE / "cni_node_side.py"), json.dumps(task))
         result: dict[str, list[float]] = json.loads(output)
         return result
     finally:
