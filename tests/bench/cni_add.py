@@ -59,19 +59,20 @@ def removal_arguments(pods: list[dict[str, str]]) -> list[str]:
     return arguments[1:]
 
 
+def ssh(machine: str, *words: str) -> str:
+    """Run a command on a machine of the lab; its standard output."""
+    # One word that the far side unpacks: nothing in it can be taken for shell syntax on the way.
+    packed = base64.b64encode(json.dumps(words).encode()).decode()
+    start = f"import base64,json,os;w=json.loads(base64.b64decode('{packed}'));os.execvp(w[0],w)"
+    command = [sys.executable, "-m", "lab", "ssh", machine, f'python3 -c "{start}"']
+    done = subprocess.run(command, cwd=TREE, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{machine}: {' '.join(words)[:80]}: {done.stderr or done.stdout}")
+    return done.stdout
+
+
 def in_lab(node: str, pods: list[dict[str, str]]) -> dict[str, list[float]]:
     """Measure on a node of the running lab."""
-
-    def ssh(machine: str, *words: str) -> str:
-        # One word that the remote shell unpacks: nothing in it can be taken for shell syntax on the way.
-        packed = base64.b64encode(json.dumps(words).encode()).decode()
-        start = f"import base64,json,os;w=json.loads(base64.b64decode('{packed}'));os.execvp(w[0],w)"
-        command = [sys.executable, "-m", "lab", "ssh", machine, f'python3 -c "{start}"']
-        done = subprocess.run(command, cwd=TREE, capture_output=True, text=True, check=False)
-        if done.returncode:
-            sys.exit(f"{machine}: {' '.join(words)[:80]}: {done.stderr or done.stdout}")
-        return done.stdout
-
     subnet = ssh("master", "ovn-nbctl", "get", "logical_switch", node, "other_config:subnet").strip().strip('"')
     ssh("master", "ovn-nbctl", "--wait=sb", *port_arguments(node, subnet, pods, 200))
     try:
