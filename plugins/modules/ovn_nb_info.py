@@ -96,7 +96,9 @@ try:
     import jmespath
 except ImportError:
     jmespath = None
-    JMESPATH_ERROR = traceback.format_exc()
+    JMESPATH_ERROR: str | None = traceback.format_exc()
+else:
+    JMESPATH_ERROR = None
 
 OPTIONS = {
     "tables": {"type": "list", "elements": "str"},

@@ -74,7 +74,7 @@ class Update:
     columns: Mapping[str, tuple[Any, Any]]
 
     def guards(self, strict: bool = False) -> Iterator[Operation]:
-        olds = {n: old for n, (old, _) in self.columns.items() if strict or not _is_mutated(self.table.columns[n])}
+        olds = {n: old for n, (old, _new) in self.columns.items() if strict or not _is_mutated(self.table.columns[n])}
         if olds:
             row = {name: to_wire(self.table.columns[name], old) for name, old in olds.items()}
             yield {
@@ -89,7 +89,7 @@ class Update:
         else:
             yield _exists(self.table.name, self.uuid)
         if strict:
-            yield from _referred(self.table, {name: new for name, (_, new) in self.columns.items()})
+            yield from _referred(self.table, {name: new for name, (_old, new) in self.columns.items()})
 
     def operations(self) -> Iterator[Operation]:
         row: dict[str, Any] = {}

@@ -94,7 +94,7 @@ def stored_subnets(actual: Database) -> dict[str, IPv4Network]:
     """The subnets that nodes have, by node."""
     result = {}
     for row in actual.rows("Logical_Switch"):
-        kind, _, name = row_owner(row.columns).partition("/")
+        kind, _slash, name = row_owner(row.columns).partition("/")
         subnet = row.columns["other_config"].get("subnet")
         if kind == "node" and subnet:
             result[name] = IPv4Network(subnet)

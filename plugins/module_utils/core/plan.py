@@ -56,8 +56,8 @@ class Plan:
             if isinstance(change, Insert):
                 after[title] = self._readable(change.table, change.columns, names)
             elif isinstance(change, Update):
-                old = {column: value for column, (value, _) in change.columns.items()}
-                new = {column: value for column, (_, value) in change.columns.items()}
+                old = {column: value for column, (value, _new) in change.columns.items()}
+                new = {column: value for column, (_old, value) in change.columns.items()}
                 before.setdefault(title, {}).update(self._readable(change.table, old, names))
                 after.setdefault(title, {}).update(self._readable(change.table, new, names))
             elif isinstance(change, Delete):

@@ -73,7 +73,7 @@ class Client:
                 if columns is not None:
                     queries[name]["columns"] = ["_uuid", *columns]
         result = Database(self.schema)
-        for (name, _), reply in zip(queries.items(), self.transact(list(queries.values())), strict=True):
+        for name, reply in zip(queries, self.transact(list(queries.values())), strict=True):
             specs = self.schema.tables[name].columns
             for row in reply["rows"]:
                 values = {column: from_wire(spec, row[column]) for column, spec in specs.items() if column in row}

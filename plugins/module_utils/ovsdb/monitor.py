@@ -48,7 +48,7 @@ def requests(schema: Schema, tables: Mapping[str, Monitor]) -> dict[str, list[di
 def initial(schema: Schema, tables: Mapping[str, Monitor], updates: Mapping[str, Any]) -> Database:
     """A database that holds what the first reply of monitor_cond brings."""
     database = Database(schema)
-    for _ in apply(database, tables, updates):
+    for _change in apply(database, tables, updates):
         pass
     return database
 

@@ -113,11 +113,11 @@ def parse_remote(text: str) -> Remote:
     Raises:
         ValueError: the text is none of these.
     """
-    scheme, _, rest = text.partition(":")
+    scheme, _colon, rest = text.partition(":")
     if scheme == "unix" and rest:
         return Remote(scheme, rest)
     if scheme in ("tcp", "ssl"):
-        host, _, port = rest.rpartition(":")
+        host, _colon, port = rest.rpartition(":")
         host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
         if host and port.isdigit() and 0 < int(port) < 65536:
             return Remote(scheme, host, int(port))
