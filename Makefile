@@ -40,6 +40,10 @@ lint-tools: host-packages
 lab-up: tools ## Start the lab's machines, blank when they are new
 	@$(LAB) up
 
+.PHONY: lab-binaries
+lab-binaries: host-packages ## Fetch or build the Kubernetes, etcd and containerd programs
+	@$(LAB) binaries
+
 .PHONY: lab-down
 lab-down: ## Remove the lab and all that is in it
 	@$(LAB) down
@@ -88,7 +92,7 @@ demo: ## Everything: machines, cluster, checks
 test: test-fast test-lab ## All tests
 
 .PHONY: test-fast
-test-fast: test-tools ## Tests that need no lab
+test-fast: test-tools lab-binaries ## Tests that need no lab
 	'$(VENV)/bin/pytest' tests/unit tests/integration
 	$(LAB) go test ./...
 

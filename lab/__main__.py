@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 
-from . import control, golang, lifecycle, supervisor
+from . import binaries, control, golang, lifecycle, supervisor
 from .cache import Cache
 from .machines import MACHINES, machine
 from .progress import say
@@ -22,6 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up", help="have the lab running")
     commands.add_parser("down", help="leave nothing of it")
+    commands.add_parser("binaries", help="have the Kubernetes, etcd and containerd programs, and print their folder")
     commands.add_parser("status", help="say which machines run")
     for name, text in (
         ("reboot", "reboot a machine and wait until it is back"),
@@ -56,6 +57,8 @@ def _run(settings: Settings, options: argparse.Namespace) -> int:
             lifecycle.up(settings)
         case "down":
             lifecycle.down(settings)
+        case "binaries":
+            print(binaries.ensure(settings, Cache(settings.cache)))
         case "reboot":
             lifecycle.reboot(settings, machine(options.node))
         case "power-off":
