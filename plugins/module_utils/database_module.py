@@ -219,6 +219,6 @@ def _explained(where: str, error: Exception, made: Plan | None) -> str:
 
 def _subject(error: TransactionFailed, made: Plan | None) -> str:
     for change in made.changes if made else ():
-        if error.operation in change.operations():
+        if error.operation in list(change.operations()):
             return f"{change.table.name} {change.name!r}: "
     return ""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from .database import Columns, naming_column
 from .rows import ID_KEY
@@ -148,7 +148,7 @@ class Hold:
         yield {"op": "mutate", "table": self.table.name, "where": _row_is(self.uuid), "mutations": mutations}
 
 
-Change = Insert | Update | Delete | Hold
+Change: TypeAlias = "Insert | Update | Delete | Hold"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from .changes import Change, Delete, Hold, Insert, Operation, Unchanged, Update
 from .database import Database, StoredRow, naming_column, row_name
@@ -16,7 +16,7 @@ from .rows import ID_KEY, OWNER_KEY, MapPatch, Parent, Ref, Row, SetPatch
 from .schema import Column, Table
 from .values import NamedUuid, Uuid, empty, members, normalise
 
-Owners = Collection[str] | Callable[[str], bool]
+Owners: TypeAlias = "Collection[str] | Callable[[str], bool]"
 Key = tuple[str, str]
 
 
