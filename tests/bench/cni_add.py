@@ -41,7 +41,7 @@ def port_arguments(node: str, subnet: str, pods: list[dict[str, str]], first_hos
         address, port = f"{base}.{host}", f"{NAMESPACE}_{pod['name']}"
         mac = "0a:58:" + ":".join(f"{int(octet):02x}" for octet in address.split("."))
         ids = {
-            "ovn-k8s-owner": f"pod/{NAMESPACE}/{pod['name']}",
+            "ovn-k8s-owner": "bench",  # not the watcher's, which removes ports of pods that the API does not know
             "pod_uid": pod["uid"],
             "ip_address": f"{address}/24",
             "gateway_ip": f"{base}.1",
