@@ -15,7 +15,19 @@ from pathlib import Path
 
 OVS_SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
 OVN_SCHEMAS = Path("/usr/share/ovn")
-PROGRAMS = ("ovsdb-server", "ovs-vswitchd", "ovn-controller", "ovn-northd", "ovs-vsctl", "ovn-nbctl", "ip")
+PROGRAMS = (
+    "ovsdb-server",
+    "ovs-vswitchd",
+    "ovn-controller",
+    "ovn-northd",
+    "ovs-vsctl",
+    "ovn-nbctl",
+    "ovn-sbctl",
+    "ip",
+    "nsenter",
+    "ping",
+    "ethtool",
+)
 UNDERLAY = "172.30.0"
 
 
