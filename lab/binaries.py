@@ -21,7 +21,7 @@ from pathlib import Path
 
 from . import golang
 from .cache import Cache
-from .progress import say
+from .progress import say, step
 from .settings import TREE, LabError, Settings
 
 ANSWER_SECONDS = 5.0
@@ -115,13 +115,10 @@ def _make(settings: Settings, cache: Cache, folder: Path) -> None:
         except (OSError, http.client.HTTPException) as error:  # no address, no route, no answer, half an answer
             say(f"{project.name} {project.version}: no release to be had ({error}); building it, which takes minutes")
             go = golang.ensure(settings, cache)
-            packages = list(project.programs.values())
             symbols = project.symbols(project.version)
-            if project is ETCD:  # the package path ends in v3, and so would the program
-                for name, package in project.programs.items():
-                    golang.build(go, project.folder, folder / name, [package], tags=project.tags)
-            else:
-                golang.build(go, project.folder, folder, packages, symbols=symbols, tags=project.tags)
+            for name, package in project.programs.items():
+                with step(f"build {name}"):
+                    golang.build(go, project.folder, folder / name, package, symbols=symbols, tags=project.tags)
     programs = sorted(name for project in PROJECTS for name in project.programs)
     for name in programs:
         (folder / name).chmod(0o755)

@@ -42,12 +42,12 @@ def environment() -> dict[str, str]:
     return {**os.environ, **static}
 
 
-def build(go: Path, module: Path, out: Path, packages: list[str], *, symbols: str = "", tags: str = "") -> None:
-    """Build main packages of a module into a folder, or one into a file. ``symbols`` are -X settings of the linker."""
+def build(go: Path, module: Path, program: Path, package: str, *, symbols: str = "", tags: str = "") -> None:
+    """Build one main package of a module. ``symbols`` are -X settings of the linker."""
     command: list[str | Path] = [go, "build", "-trimpath", "-mod=readonly", "-ldflags", f"-s -w {symbols}".strip()]
     if tags:
         command += ["-tags", tags]
-    run([*command, "-o", f"{out}/" if out.is_dir() else str(out), *packages], cwd=module, env=environment())
+    run([*command, "-o", program, package], cwd=module, env=environment())
 
 
 def _install(folder: Path) -> None:

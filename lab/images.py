@@ -38,7 +38,7 @@ def ensure(settings: Settings, cache: Cache) -> Path:
 
 def _make(settings: Settings, cache: Cache, folder: Path) -> None:
     program = folder / "netcheck"
-    golang.build(golang.ensure(settings, cache), TREE / "images/netcheck", program, ["."])
+    golang.build(golang.ensure(settings, cache), TREE / "images/netcheck", program, ".")
     layer = _tar(
         [(name, None) for name in ("bin", "dev", "etc", "proc", "run", "sys", "tmp", "var")]
         + [("bin/netcheck", program.read_bytes()), ("etc/passwd", b"root:x:0:0:root:/:/bin/netcheck\n")]
