@@ -51,6 +51,4 @@ class ActionModule(ActionBase):
                 "failed": True,
                 "msg": f"No cluster can be made of this inventory; nothing has been changed. {len(found)} {plural}:\n{listed}",
             }
-        return result | {"changed": False} | model(
-            hosts, task_vars.get("ansible_play_hosts", list(hostvars)), mac
-        )
+        return result | {"changed": False} | model(hosts, task_vars.get("ansible_play_hosts", list(hostvars)), mac)

@@ -15,7 +15,7 @@ description:
   - Installs what is missing, without recommended packages, in one C(apt-get) run. Configuration files that are there already
     stay as they are, so a service can be configured before its first start.
   - Every package that an installation added, dependencies included, is recorded on the host. O(state=reset) purges exactly
-    those that are still installed.
+    those that are still installed, and removes the users and groups that came with them.
 attributes:
   check_mode:
     description: Can run in check mode and say what would change.
@@ -62,7 +62,10 @@ packages:
 """
 
 import os
+import pwd
+import shutil
 import time
+from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -113,6 +116,31 @@ def _lists_are_old(limit: int) -> bool:
     return not times or time.time() - max(stamp, *times) > limit
 
 
+def _names(path: str) -> set[str]:
+    """The names in /etc/passwd or /etc/group."""
+    return {line.partition(":")[0] for line in Path(path).read_text(encoding="utf-8").splitlines()}
+
+
+def _timer_stamps(module: AnsibleModule, packages: list[str]) -> list[Path]:
+    """Where systemd notes when the timers of the packages last ran; nobody removes these files."""
+    listed = _run(module, ["dpkg-query", "--listfiles", *packages], "Listing the packages' files")
+    timers = {Path(line).name for line in listed.splitlines() if line.endswith(".timer")}
+    return [Path("/var/lib/systemd/timers") / f"stamp-{timer}" for timer in sorted(timers)]
+
+
+def _remove_users(module: AnsibleModule, record: Record) -> None:
+    """Remove users and groups that packages brought and, as packages do, left behind; with the directories that they own."""
+    for user in sorted(record.users & _names("/etc/passwd")):
+        number = pwd.getpwnam(user).pw_uid
+        for parent in ("/var/lib", "/var/log", "/var/cache"):
+            for entry in Path(parent).iterdir():
+                if entry.lstat().st_uid == number and entry.is_dir() and not entry.is_symlink():
+                    shutil.rmtree(entry)
+        _run(module, ["userdel", user], f"Removing the user {user}")
+    for group in sorted(record.groups & _names("/etc/group")):
+        _run(module, ["groupdel", group], f"Removing the group {group}")
+
+
 def _present(module: AnsibleModule, record: Record) -> list[str]:
     before = _states(module)
     missing = [name for name in module.params["names"] if before.get(name) != "installed"]
@@ -120,9 +148,12 @@ def _present(module: AnsibleModule, record: Record) -> list[str]:
         return missing
     if _lists_are_old(module.params["cache_valid_time"]):
         _run(module, [*APT, "update"], "Refreshing the package lists")
+    users, groups = _names("/etc/passwd"), _names("/etc/group")
     command = [*APT, "--no-install-recommends", "install", *missing]
     code, output, error = module.run_command(command, environ_update=ENVIRONMENT)
     after = _states(module)
+    record.users |= _names("/etc/passwd") - users
+    record.groups |= _names("/etc/group") - groups
     added = {name for name, state in after.items() if state != "not-installed" and name not in before}
     added |= _installed(after) - _installed(before)
     if added:
@@ -154,9 +185,15 @@ def _reset(module: AnsibleModule, record: Record) -> list[str]:
     if module.check_mode:
         return ours
     if ours:
+        stamps = _timer_stamps(module, ours)
         _run(module, [*APT, "purge", *ours], "Purging packages")
-    if record.packages:
+        for stamp in stamps:
+            stamp.unlink(missing_ok=True)
+    _remove_users(module, record)
+    if record.packages or record.users or record.groups:
         record.packages.clear()
+        record.users.clear()
+        record.groups.clear()
         if record.empty:
             record.discard()
         else:

@@ -111,8 +111,12 @@ def is_zombie(pid: int) -> bool:
         return True
 
 
+def mount_table() -> str:
+    return Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
+
+
 def current_mounts() -> list[str]:
-    return mounts_below(Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace"), _MOUNTS)
+    return mounts_below(mount_table(), _MOUNTS)
 
 
 def main() -> None:
@@ -141,6 +145,11 @@ def main() -> None:
                 delete(path)
             except OSError as error:
                 module.fail_json(msg=f"{path} cannot be removed: {error}")
+        # whoever makes the first namespace mounts the folder on itself
+        if Path(NAMESPACES).is_dir() and not any(Path(NAMESPACES).iterdir()):
+            while NAMESPACES in mounts_below(mount_table(), (NAMESPACES,)):
+                if module.run_command(["umount", NAMESPACES])[0] != 0:
+                    break
         for folder in (record.parent, Path(NAMESPACES)):
             # somebody else's content, or a mount point, keeps them
             with contextlib.suppress(OSError):

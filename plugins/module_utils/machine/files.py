@@ -156,7 +156,7 @@ class Machine:
         record = self.record
         gone = [path for path in sorted(record.files) if os.path.lexists(path)]
         directories = sorted((path for path in record.directories if os.path.isdir(path)), key=len, reverse=True)
-        for directory in directories:
+        for directory in [] if self.dry else directories:
             for mount in _mounts_below(directory):
                 raise FilesError(
                     f"{directory} was made by these roles and is to be removed, but {mount} is mounted in it; "

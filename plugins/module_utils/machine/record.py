@@ -24,7 +24,7 @@ FORMAT = 1
 
 @dataclass
 class Record:
-    """Paths that did not exist before, originals of those that did, and packages that were added."""
+    """Paths that did not exist before, originals of those that did, and packages and users that were added."""
 
     directory: Path
     files: set[str] = field(default_factory=set)
@@ -32,6 +32,9 @@ class Record:
     originals: dict[str, str] = field(default_factory=dict)
     """Path -> name of the copy in ``originals/``."""
     packages: set[str] = field(default_factory=set)
+    users: set[str] = field(default_factory=set)
+    """Users and groups that the packages brought."""
+    groups: set[str] = field(default_factory=set)
     digests: dict[str, list[Any]] = field(default_factory=dict)
     """Large file -> [size, mtime in ns, inode, sha256], so that a second run need not read it again."""
 
@@ -51,6 +54,8 @@ class Record:
             set(stored["directories"]),
             dict(stored["originals"]),
             set(stored["packages"]),
+            set(stored.get("users", ())),
+            set(stored.get("groups", ())),
             dict(stored["digests"]),
         )
 
@@ -115,7 +120,7 @@ class Record:
 
     @property
     def empty(self) -> bool:
-        return not (self.files or self.directories or self.originals or self.packages)
+        return not (self.files or self.directories or self.originals or self.packages or self.users or self.groups)
 
     def discard(self) -> None:
         """Remove the record and its directory; call it when everything is undone."""
