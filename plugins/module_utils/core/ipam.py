@@ -117,6 +117,13 @@ class AddressBook:
         self._ended: dict[PodKey, list[Lease]] = {}
         self._foreign: dict[str, list[str]] = {}
 
+    def clear(self) -> None:
+        """Forget everything."""
+        self._subnets.clear()
+        self._leases.clear()
+        self._ended.clear()
+        self._foreign.clear()
+
     def set_subnet(self, node: str, subnet: str) -> bool:
         """Make a node's subnet known; True when it is new or another one. Leases outside of a new one are dropped.
 

@@ -48,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             health=watcher.health,
             ready=watcher.ready,
             metrics=watcher.exposition,
+            role=watcher.role,
         )
     except OSError as error:
         LOG.error(
@@ -83,13 +84,17 @@ def _run(watcher: Watcher, server: StatusServer) -> int:
     LOG.info("started, status on port %d", server.port)
     interval = watchdog_interval()
     told = False
+    role = ""
     sick = False
     passed = 0.0
     while not stop.wait(POLL_S):
         if not told and not watcher.ready():
             told = True
-            notify("READY=1\nSTATUS=in step with the Kubernetes API")
+            notify("READY=1")
             LOG.info("ready")
+        if told and watcher.role() != role:
+            role = watcher.role()
+            notify(f"STATUS={'in step with the Kubernetes API' if role == 'ok' else role}")
         passed += POLL_S
         if interval and passed >= interval:
             passed = 0.0
@@ -127,11 +132,12 @@ def _once(watcher: Watcher, timeout: float) -> int:
     watcher.start()
     done = watcher.writer.resynced.wait(timeout)
     waiting = dict(watcher.writer.waiting)
+    missing = watcher.ready() or [watcher.role()]
     watcher.stop()
     for key, reason in waiting.items():
         LOG.error("%s: %s", key, reason)
     if not done:
-        LOG.error("not done within %.0f s: %s", timeout, "; ".join(watcher.ready()))
+        LOG.error("not done within %.0f s: %s", timeout, "; ".join(missing))
     return 0 if done and not waiting else 1
 
 

@@ -28,12 +28,16 @@ GONE = (404, 409, 422)
 
 
 class Annotator:
-    """Threads that patch the annotation of pods where it is not right. They yield to `busy`, the writer's work."""
+    """Threads that patch the annotation of pods where it is not right. They yield to `busy`, the writer's work.
 
-    def __init__(self, api: Api, pods: Informer[Pod], busy: Callable[[], bool]) -> None:
+    What is wanted is dropped when the watcher no longer `leads`.
+    """
+
+    def __init__(self, api: Api, pods: Informer[Pod], *, busy: Callable[[], bool], leads: Callable[[], bool]) -> None:
         self._api = api
         self._pods = pods
         self._busy = busy
+        self._leads = leads
         self._queue = WorkQueue()
         self._wanted: dict[PodKey, tuple[str, str]] = {}
         self._stop = threading.Event()
@@ -84,7 +88,7 @@ class Annotator:
         name = (key.namespace, key.name)
         uid, value = self._wanted.pop(name, ("", ""))
         pod = self._pods.get(name)
-        if pod is None or pod.uid != uid or pod.annotation == value:
+        if pod is None or pod.uid != uid or pod.annotation == value or not self._leads():
             return
         path = f"/api/v1/namespaces/{quote(key.namespace)}/pods/{quote(key.name)}"
         try:

@@ -40,6 +40,9 @@ class Handler(Protocol):
     def everything(self) -> Iterable[Key]:
         """Every object of this kind that the API has."""
 
+    def nodes_changed(self, database: Database) -> list[Key]:
+        """A logical switch has changed: what has to be looked at again for that."""
+
     def wish(self, key: Key, database: Database) -> Wish:
         """What the object wants, from the caches as they are; nothing when it is gone."""
 

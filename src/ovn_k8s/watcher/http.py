@@ -15,8 +15,17 @@ Check = Callable[[], list[str]]
 class StatusServer:
     """Answers GET requests on a thread of its own."""
 
-    def __init__(self, address: str, port: int, *, health: Check, ready: Check, metrics: Callable[[], str]) -> None:
-        """Raises OSError when the address cannot be used. Port 0 takes any that is free."""
+    def __init__(
+        self,
+        address: str,
+        port: int,
+        *,
+        health: Check,
+        ready: Check,
+        metrics: Callable[[], str],
+        role: Callable[[], str] = lambda: "ok",
+    ) -> None:
+        """`role` is what /readyz says when it is. Port 0 takes any that is free. Raises OSError."""
 
         class Handler(BaseHTTPRequestHandler):
             server_version = "ovn-k8s-watcher"
@@ -28,8 +37,8 @@ class StatusServer:
                 if path == "/metrics":
                     self._answer(200, metrics(), "text/plain; version=0.0.4; charset=utf-8")
                 elif path in ("/healthz", "/readyz"):
-                    wrong = (health if path == "/healthz" else ready)()
-                    self._answer(503 if wrong else 200, "\n".join(wrong or ["ok"]) + "\n", "text/plain; charset=utf-8")
+                    wrong, well = (health(), "ok") if path == "/healthz" else (ready(), role())
+                    self._answer(503 if wrong else 200, "\n".join(wrong or [well]) + "\n", "text/plain; charset=utf-8")
                 else:
                     self._answer(404, "there are /healthz, /readyz and /metrics\n", "text/plain; charset=utf-8")
 

@@ -43,6 +43,10 @@ class PodHandler:
         """Pods of one node that need a port."""
         return [Key(KIND, *pod.key) for pod in self._pods.all() if pod.node == node and pod.needs_port]
 
+    def reset(self) -> None:
+        """Forget the book of addresses: another watcher may have given some."""
+        self._book.clear()
+
     def prepare(self, database: Database) -> None:
         """Rebuild the book of addresses: the database says who has which; what is in memory already stays."""
         self._subnets(database)
@@ -58,6 +62,10 @@ class PodHandler:
             # Before anybody new: pods that run but whose rows were lost.
             if pod.needs_port and pod.address and self._book.held(pod.key) is None:
                 self._book.adopt(pod.key, pod.sandbox_uid, pod.node, pod.address)
+
+    def nodes_changed(self, database: Database) -> list[Key]:
+        """Nothing: pods ask for the switch of their node by name."""
+        return []
 
     def switch_changed(self, name: str, database: Database) -> bool:
         """Take over what the database says about a node's switch; True when pods of the node are affected."""

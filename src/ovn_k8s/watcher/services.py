@@ -4,15 +4,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 from ovn_k8s.core.database import Database
-from ovn_k8s.core.services import OWNER_PREFIX, EndpointSlice, Service, service_load_balancers
+from ovn_k8s.core.services import OWNER_PREFIX, EndpointSlice, Service, knows_affinity, service_load_balancers
 from ovn_k8s.core.topology import LOAD_BALANCER_GROUP
 from ovn_k8s.kubernetes.informer import Informer
 
 from .handler import NOTHING, Wish
+from .log import fields
 from .workqueue import Key
+
+LOG = logging.getLogger(__name__)
 
 KIND = "service"
 
@@ -25,21 +29,34 @@ class ServiceHandler:
     def __init__(self, services: Informer[Service], slices: Informer[EndpointSlice]) -> None:
         self._services = services
         self._slices = slices
+        self._nodes: tuple[str, ...] = ()
+        self._warned: set[tuple[str, str]] = set()
 
     def everything(self) -> Iterator[Key]:
         """Every service."""
         return (Key(KIND, *service.key) for service in self._services.all())
 
     def prepare(self, database: Database) -> None:
-        """Nothing is kept in memory."""
+        """Note which nodes there are."""
+        self._nodes = _nodes(database)
+
+    def nodes_changed(self, database: Database) -> list[Key]:
+        """A switch has changed: the services that every node has for itself, if nodes came or went."""
+        nodes, before = _nodes(database), self._nodes
+        self._nodes = nodes
+        return [] if nodes == before else [Key(KIND, *service.key) for service in self._services.all() if service.local]
 
     def wish(self, key: Key, database: Database) -> Wish:
         """The service's load balancers."""
         service = self._services.get((key.namespace, key.name))
         if service is None:
             return NOTHING
-        rows = service_load_balancers(service, self._slices.indexed(service.key))
-        if rows and database.find("Load_Balancer_Group", LOAD_BALANCER_GROUP) is None:
+        affinity = not service.affinity_s or knows_affinity(database.schema.version)
+        if not affinity and service.key not in self._warned:
+            self._warned.add(service.key)
+            LOG.warning("this OVN knows no session affinity; it is left out", extra=fields(object=key))
+        rows = service_load_balancers(service, self._slices.indexed(service.key), self._nodes, affinity=affinity)
+        if rows and not service.local and database.find("Load_Balancer_Group", LOAD_BALANCER_GROUP) is None:
             return Wish(
                 waits_for=f"there is no Load_Balancer_Group {LOAD_BALANCER_GROUP}; the master's set-up makes it"
             )
@@ -60,3 +77,9 @@ def service_key(owner: str) -> tuple[str, str] | None:
         return None
     namespace, _, name = owner.removeprefix(OWNER_PREFIX).partition("/")
     return (namespace, name) if namespace and name else None
+
+
+def _nodes(database: Database) -> tuple[str, ...]:
+    """Nodes with a switch of their own, sorted."""
+    switches = database.rows("Logical_Switch")
+    return tuple(sorted(row.columns["name"] for row in switches if row.columns["other_config"].get("subnet")))

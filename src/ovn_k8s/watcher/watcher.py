@@ -22,6 +22,7 @@ from ovn_k8s.ovsdb.replica import Replica
 from . import pods, services
 from .annotations import Annotator
 from .config import Config
+from .leadership import Leadership
 from .metrics import Gauge, Metric, Sample, exposition
 from .workqueue import Key, WorkQueue
 from .writer import Writer
@@ -30,7 +31,7 @@ LOG = logging.getLogger(__name__)
 
 NORTHBOUND = "OVN_Northbound"
 TABLES = {
-    "Logical_Switch": Monitor(("name", "ports", "other_config", "external_ids")),
+    "Logical_Switch": Monitor(("name", "ports", "load_balancer", "other_config", "external_ids")),
     "Logical_Switch_Port": Monitor(("name", "addresses", "port_security", "options", "external_ids")),
     "Load_Balancer": Monitor(("name", "vips", "protocol", "options", "external_ids")),
     "Load_Balancer_Group": Monitor(("name", "load_balancer")),
@@ -68,10 +69,14 @@ class Watcher:
             on_change=self._database_changed,
             writer=True,
         )
-        self.annotator = Annotator(self._api, self.pods, lambda: len(self.queue) > 0)
+        self.leadership = Leadership(self._api, lambda: not self.missing())
+        self.annotator = Annotator(
+            self._api, self.pods, busy=lambda: len(self.queue) > 0, leads=lambda: self.leadership.term > 0
+        )
         self.writer = Writer(
             self.replica,
             self.queue,
+            self.leadership,
             pods.PodHandler(self.pods, self.book, self.annotator.want),
             [services.ServiceHandler(self.services, self.slices)],
         )
@@ -88,13 +93,15 @@ class Watcher:
         for informer in self.informers:
             informer.start()
         self.replica.start()
+        self.leadership.start()
         self._starter.start()
 
     def stop(self) -> None:
-        """Finish the transaction under way and end."""
+        """Finish the transaction under way, write nothing more, then let another one lead, and end."""
         self._stop.set()
         self.writer.stop()
         self.annotator.stop()
+        self.leadership.stop(release=not self.writer.alive)
         for informer in self.informers:
             informer.stop()
         self.replica.stop()
@@ -119,13 +126,25 @@ class Watcher:
         return missing
 
     def ready(self) -> list[str]:
-        """Why the watcher does not do its work yet; empty when it does."""
-        waiting = [] if self.writer.resynced.is_set() else ["not every object has been looked at yet"]
-        return self.missing() + waiting
+        """Why the watcher does not do its work yet; empty when it does, or stands by while another one does."""
+        missing = self.missing()
+        if missing:
+            return missing
+        if self.leadership.term:
+            return [] if self.writer.resynced.is_set() else ["not every object has been looked at yet"]
+        return [self.leadership.trouble] if self.leadership.trouble else []
+
+    def role(self) -> str:
+        """What a ready watcher is, in words."""
+        if self.leadership.term:
+            return "ok"
+        return f"standby: {self.leadership.leader or 'nobody'} leads"
 
     def health(self) -> list[str]:
         """What only a restart can cure; empty when there is nothing."""
         wrong = [f"the informer of {informer.kind} has ended" for informer in self.informers if not informer.alive]
+        if not self.leadership.alive:
+            wrong.append("the election of a leader has ended")
         if not self._starter.is_alive():
             silence = time.monotonic() - self.writer.beat
             if not self.writer.alive:
@@ -147,7 +166,6 @@ class Watcher:
         # What is loaded now stays; the collector need not go through it again and again in the way of new pods.
         gc.collect()
         gc.freeze()
-        self.writer.resync()
         self.writer.start()
         self.annotator.start()
 
@@ -205,6 +223,11 @@ class Watcher:
                 "ovn_k8s_watcher_lists",
                 "Complete lists read from the API since the start.",
                 lambda: [({"kind": informer.kind}, float(informer.lists)) for informer in self.informers],
+            ),
+            Gauge(
+                "ovn_k8s_watcher_leader",
+                "1 on the one watcher that writes, 0 on those that stand by.",
+                lambda: float(self.leadership.term > 0),
             ),
             Gauge("ovn_k8s_watcher_ready", "1 when all is in step.", lambda: float(not self.ready())),
         ]

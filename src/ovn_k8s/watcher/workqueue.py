@@ -116,6 +116,14 @@ class WorkQueue:
                     return {}
                 self._ready.wait(max(min(until) - now, 0.0) if until else None)
 
+    def clear(self) -> None:
+        """Drop every key."""
+        with self._ready:
+            self._urgent.clear()
+            self._patient.clear()
+            self._later.clear()
+            self._failures.clear()
+
     def close(self) -> None:
         """Wake up `take`, which gives nothing from now on."""
         with self._ready:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from ovn_k8s.core.changes import Change, Delete, Insert, Update
 from ovn_k8s.core.database import row_owner
@@ -19,7 +20,9 @@ from ovn_k8s.ovsdb.errors import OvsdbError, Stale, TransactionFailed
 from ovn_k8s.ovsdb.monitor import RowChange
 from ovn_k8s.ovsdb.replica import Replica
 
+from .fence import Fence
 from .handler import Handler, Wish
+from .leadership import Leadership
 from .log import fields
 from .metrics import Counter, Histogram
 from .pods import PodHandler
@@ -33,10 +36,17 @@ MOST_KEYS = 256
 STALE_ATTEMPTS = 3
 BEAT_S = 1.0
 
+STANDBY_S = 0.1
+NOTHING_READ = {"op": "select", "table": "NB_Global", "where": [], "columns": ["_uuid"]}
+
 RESYNC = Key("resync", "", "")
 RESYNCED = Key("resynced", "", "")
 SWITCH = "switch"
 PORT = "port"
+
+
+class NotLeading(Exception):
+    """Another watcher leads, or may: nothing was written."""
 
 
 @dataclass
@@ -62,13 +72,23 @@ class Figures:
 class Writer:
     """Owns the northbound database's write side.
 
-    It works on nothing before `RESYNC` is in the queue, which the owner puts there when the caches and the replica are
-    complete.
+    It works while it leads, and begins each time as leader with a look at everything. The owner starts it when the
+    caches and the replica are complete.
     """
 
-    def __init__(self, replica: Replica, queue: WorkQueue, pods: PodHandler, others: Iterable[Handler] = ()) -> None:
+    def __init__(
+        self,
+        replica: Replica,
+        queue: WorkQueue,
+        leadership: Leadership,
+        pods: PodHandler,
+        others: Iterable[Handler] = (),
+    ) -> None:
         self._replica = replica
         self._queue = queue
+        self._leadership = leadership
+        self._term = 0
+        self._fence = Fence(leadership.identity.name)
         self._pods = pods
         self._handlers: dict[str, Handler] = {handler.kind: handler for handler in (pods, *others)}
         self._busy: frozenset[str] = frozenset()
@@ -107,6 +127,7 @@ class Writer:
             if change.table == "Logical_Switch":
                 if old.get("name") != new.get("name") or old.get("other_config") != new.get("other_config"):
                     self._queue.add(Key(SWITCH, "", new.get("name") or old.get("name", "")))
+                self._members_lost(old, new)
             elif change.table == "Load_Balancer_Group":
                 self._group_changed(change)
             else:
@@ -137,13 +158,15 @@ class Writer:
     def _run(self) -> None:
         while not self._stop.is_set():
             self.beat = time.monotonic()
-            if not self._replica.wait_synced(BEAT_S):
+            if not self._replica.wait_synced(BEAT_S) or not self._leads():
                 continue
             batch = self._queue.take(MOST_KEYS, BEAT_S)
             if not batch:
                 continue
             try:
                 self._work(batch)
+            except NotLeading:
+                continue
             except OvsdbError as error:
                 LOG.warning("transaction of %d objects: %s; they are tried again", len(batch), error)
                 self.figures.transactions.add(value="lost")
@@ -153,6 +176,47 @@ class Writer:
                 LOG.exception("unexpected failure; the %d objects of this batch are tried again", len(batch))
                 for key in batch:
                     self._queue.retry(key)
+
+    def _leads(self) -> bool:
+        """Whether to work. What happens while another one leads is left aside: a new time as leader looks at all."""
+        term = self._leadership.term
+        if term and term == self._term:
+            return True
+        if self._term:
+            LOG.warning("nothing is written any more, another watcher may lead")
+        self._term = 0
+        self._complete = False
+        self.resynced.clear()
+        self.waiting.clear()
+        self._queue.clear()
+        if not term:
+            self._stop.wait(STANDBY_S)
+            return False
+        try:
+            # The server tells of everything that is committed before it answers: what the last leader did is here then.
+            self._replica.transact([NOTHING_READ])
+        except OvsdbError as error:
+            LOG.warning("%s", error)
+            self._stop.wait(STANDBY_S)
+            return False
+        with self._replica.lock:
+            self._pods.reset()
+        self._term = term
+        self.resync()
+        return True
+
+    def _send(self, planned: Plan) -> None:
+        """One transaction, if this watcher leads. Raises NotLeading and what `Replica.transact` does."""
+        if not self._leadership.leads(self._term):
+            raise NotLeading
+        try:
+            self._fence.committed(self._replica.transact([*self._fence.operations(), *planned.operations()]))
+        except Stale as error:
+            if self._fence.stopped(error):
+                LOG.warning("the database refuses a transaction: another watcher has written since")
+                self._leadership.resign()
+                raise NotLeading from None
+            raise
 
     def _work(self, batch: dict[Key, float]) -> None:
         if RESYNC in batch:
@@ -171,6 +235,7 @@ class Writer:
             self.resynced.set()
 
     def _resync(self) -> None:
+        self._fence.remove()
         with self._replica.lock:
             for handler in self._handlers.values():
                 handler.prepare(self._replica.database)
@@ -186,6 +251,8 @@ class Writer:
                 if key.kind == SWITCH:
                     if self._pods.switch_changed(key.name, self._replica.database):
                         self._queue.add_all(self._pods.keys_on(key.name), urgent=True)
+                    for handler in self._handlers.values():
+                        self._queue.add_all(handler.nodes_changed(self._replica.database), urgent=True)
                 else:
                     port = self._replica.database.find("Logical_Switch_Port", key.name)
                     if port is not None:
@@ -221,7 +288,8 @@ class Writer:
                 if planned:
                     self._busy = frozenset(str(key) for key in wishes)
             try:
-                self._replica.commit(planned)
+                if planned:
+                    self._send(planned)
                 break
             except Stale as error:
                 self.figures.transactions.add(value="stale")
@@ -311,8 +379,11 @@ class Writer:
             for key in [key for key in list(self.waiting) if key.kind != self._pods.kind]:
                 self._queue.add(key)
             return
-        before = change.old.get("load_balancer", frozenset())
-        after = (change.new or {}).get("load_balancer", frozenset())
+        self._members_lost(change.old, change.new or {})
+
+    def _members_lost(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+        before = old.get("load_balancer", frozenset())
+        after = new.get("load_balancer", frozenset())
         if len(after) < len(before):
             for uuid in before - after:
                 row = self._replica.database.get("Load_Balancer", uuid)

@@ -162,10 +162,17 @@ class ControlPlane:
         return self._tokens[user]
 
     def _grant(self) -> None:
-        kinds = {"ClusterRole": "clusterroles", "ClusterRoleBinding": "clusterrolebindings"}
         text = "\n".join(line for line in RBAC.read_text().splitlines() if not line.startswith("{#"))
         for document in yaml.safe_load_all(text):
-            self.api.create(f"/apis/rbac.authorization.k8s.io/v1/{kinds[document['kind']]}", document)
+            namespace = document["metadata"].get("namespace")
+            scope = f"/namespaces/{namespace}" if namespace else ""
+            for last in eventually():  # the API server makes its own namespaces a moment after it is ready
+                try:
+                    self.api.create(f"/apis/rbac.authorization.k8s.io/v1{scope}/{document['kind'].lower()}s", document)
+                    break
+                except ApiRefused as error:
+                    if error.status != 404 or last:
+                        raise
 
     def _spawn(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
         with (self._folder / f"{program}.log").open("ab") as output:

@@ -59,12 +59,19 @@ class Northbound:
         deadline = time.monotonic() + 10
         while True:
             try:
-                self.client().close()
+                self._initialise()
                 return
             except ConnectionFailed:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.02)
+
+    def _initialise(self) -> None:
+        """The one row that northd makes in a new database."""
+        with self.client() as client:
+            rows = client.transact([{"op": "select", "table": "NB_Global", "where": [], "columns": ["_uuid"]}])
+            if not rows[0]["rows"]:
+                client.transact([{"op": "insert", "table": "NB_Global", "row": {}}])
 
     def stop(self) -> None:
         """Stop the server; the database stays."""
@@ -169,6 +176,14 @@ class WatcherProcess:
             if line.startswith(f"{name} "):
                 return float(line.rsplit(" ", 1)[1])
         return 0.0
+
+    def freeze(self) -> None:
+        """Stop it as a machine that hangs; `thaw` lets it go on."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        os.kill(self.pid, signal.SIGCONT)
 
     def kill(self) -> None:
         """End it at once, with SIGKILL."""

@@ -137,3 +137,82 @@ def test_a_load_balancer_that_left_the_group_comes_back(world: World) -> None:
         if group is not None and uuid in group.columns["load_balancer"]:
             break
         assert not last
+
+
+def test_session_affinity_comes_and_goes_with_its_timeout(world: World) -> None:
+    address = world.objects.service("web", [HTTP], sessionAffinity="ClientIP")
+    world.watcher.start()
+    wait_for(world, "web", "tcp", {f"{address}:80": ""})
+    name = f"service_{world.objects.namespace}_web_tcp"
+    path = world.objects.path("services", "web")
+    for change, timeout in (
+        ({}, "10800"),
+        ({"sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 60}}}, "60"),
+        ({"sessionAffinity": "None", "sessionAffinityConfig": None}, None),
+    ):
+        world.objects.api.merge_patch(path, {"spec": change})
+        for last in eventually():
+            if world.nb.balancers()[name].columns["options"].get("affinity_timeout") == timeout:
+                break
+            assert not last, world.nb.balancers()[name].columns["options"]
+
+
+def test_internal_traffic_policy_local(world: World) -> None:
+    world.watcher.start()
+    address = world.objects.service("web", [HTTP], internalTrafficPolicy="Local")
+    document = slice_document("web-1", "web", [{"name": "http", "port": 8080}], ["10.244.1.9", "10.244.2.9"])
+    for number, endpoint in enumerate(document["endpoints"], 1):
+        endpoint["nodeName"] = f"linux{number}"
+    world.objects.api.create(world.objects.path("endpointslices"), document)
+    wait_for(world, "web", "tcp_node_linux1", {f"{address}:80": "10.244.1.9:8080"})
+    wait_for(world, "web", "tcp_node_linux2", {f"{address}:80": "10.244.2.9:8080"})
+    wait_for(world, "web", "tcp", None)
+    database = world.nb.snapshot()
+    for node in ("linux1", "linux2"):
+        switch = database.find("Logical_Switch", node)
+        assert switch is not None
+        rows = [database.get("Load_Balancer", uuid) for uuid in switch.columns["load_balancer"]]
+        assert {row.columns["name"] for row in rows if row} == {
+            f"service_{world.objects.namespace}_web_tcp_node_{node}"
+        }
+    world.nb.add_cluster(linux1="10.244.1.0/24", linux2="10.244.2.0/24", linux3="10.244.3.0/24")
+    wait_for(world, "web", "tcp_node_linux3", {f"{address}:80": ""})
+    with world.nb.client() as client:
+        where = [["name", "==", "linux1"]]
+        client.transact(
+            [{"op": "update", "table": "Logical_Switch", "where": where, "row": {"load_balancer": ["set", []]}}]
+        )
+    for last in eventually():
+        switch = world.nb.snapshot().find("Logical_Switch", "linux1")
+        if switch is not None and len(switch.columns["load_balancer"]) == 1:
+            break
+        assert not last
+    world.objects.api.merge_patch(world.objects.path("services", "web"), {"spec": {"internalTrafficPolicy": "Cluster"}})
+    wait_for(world, "web", "tcp", {f"{address}:80": "10.244.1.9:8080,10.244.2.9:8080"})
+    for node in ("linux1", "linux2", "linux3"):
+        wait_for(world, "web", f"tcp_node_{node}", None)
+    assert world.watcher.run("--check").stdout == ""
+
+
+def test_ending_endpoints_serve_until_others_are_ready(world: World) -> None:
+    world.watcher.start()
+    address = world.objects.service("web", [HTTP])
+    document = slice_document("web-1", "web", [{"name": "http", "port": 8080}], ["10.244.1.9"])
+    document["endpoints"][0]["conditions"] = {"ready": False, "serving": True, "terminating": True}
+    world.objects.api.create(world.objects.path("endpointslices"), document)
+    wait_for(world, "web", "tcp", {f"{address}:80": "10.244.1.9:8080"})
+    world.objects.endpoint_slice("web-2", "web", [{"name": "http", "port": 8081}], ["10.244.1.10"])
+    wait_for(world, "web", "tcp", {f"{address}:80": "10.244.1.10:8081"})
+    world.objects.delete("endpointslices", "web-2")
+    document["endpoints"][0]["conditions"]["serving"] = False
+    world.objects.api.merge_patch(world.objects.path("endpointslices", "web-1"), {"endpoints": document["endpoints"]})
+    wait_for(world, "web", "tcp", {f"{address}:80": ""})
+
+
+def test_sctp_and_a_service_without_selector(world: World) -> None:
+    world.watcher.start()
+    address = world.objects.service("outside", [{"name": "s", "port": 9, "protocol": "SCTP"}])
+    world.objects.endpoint_slice(
+        "outside-1", "outside", [{"name": "s", "port": 99, "protocol": "SCTP"}], ["198.51.100.1"]
+    )
+    wait_for(world, "outside", "sctp", {f"{address}:9": "198.51.100.1:99"})

@@ -15,6 +15,7 @@ from ovn_k8s.core.services import (
     Service,
     ServicePort,
     endpoint_slice_from_api,
+    knows_affinity,
     service_from_api,
     service_load_balancers,
 )
@@ -145,3 +146,91 @@ def test_the_order_of_slices_and_endpoints_does_not_matter() -> None:
         found.add(vips(given, *slices)["service_d_web_tcp"]["10.96.0.9:80"])
     assert len(found) == 1
     assert found.pop().count(",") == len(endpoints) - 1
+
+
+@pytest.mark.parametrize(
+    ("spec", "seconds"),
+    [
+        ({}, 0),
+        ({"sessionAffinity": "None"}, 0),
+        ({"sessionAffinity": "ClientIP"}, 10800),
+        ({"sessionAffinity": "ClientIP", "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 30}}}, 30),
+        ({"sessionAffinity": "ClientIP", "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 86400}}}, 65535),
+    ],
+)
+def test_session_affinity(spec: dict[str, Any], seconds: int) -> None:
+    given = service_from_api(service(clusterIP="10.96.0.9", ports=[{"port": 80}], **spec))
+    assert given.affinity_s == seconds
+    (row,) = service_load_balancers(given, ())
+    assert row.columns["options"].get("affinity_timeout") == (str(seconds) if seconds else None)
+    (row,) = service_load_balancers(given, (), affinity=False)
+    assert "affinity_timeout" not in row.columns["options"]
+
+
+@pytest.mark.parametrize(("version", "knows"), [("6.3.0", False), ("7.0.0", True), ("7.12.0", True), ("", False)])
+def test_the_schema_says_whether_affinity_is_known(version: str, knows: bool) -> None:
+    assert knows_affinity(version) is knows
+
+
+def test_endpoints_that_end_count_only_when_none_is_ready() -> None:
+    given = Service("d", "web", ("10.96.0.9",), (HTTP,))
+    ready = Endpoint("10.244.1.3", "", True, True, False)
+    ending = Endpoint("10.244.1.4", "", False, True, True)
+    ended = Endpoint("10.244.1.5", "", False, False, True)
+    starting = Endpoint("10.244.1.6", "", False, False, False)
+    unready = Endpoint("10.244.1.7", "", False, True, False)  # nobody makes one, and it is not ending
+    cases = (
+        ((ready, ending, ended, starting, unready), "10.244.1.3:80"),
+        ((ending, ended, starting, unready), "10.244.1.4:80"),
+        ((ended, starting, unready), ""),
+    )
+    for endpoints, backends in cases:
+        assert vips(given, part(*endpoints, ports=(HTTP,)))["service_d_web_tcp"] == {"10.96.0.9:80": backends}
+
+
+def test_endpoints_that_end_count_for_the_port_that_has_no_ready_one() -> None:
+    other = ServicePort("other", "TCP", 90)
+    given = Service("d", "web", ("10.96.0.9",), (HTTP, other))
+    slices = [
+        part(Endpoint("10.244.1.3", "", True, True, False), ports=(HTTP,), name="a"),
+        part(Endpoint("10.244.1.4", "", False, True, True), ports=(HTTP, other), name="b"),
+    ]
+    assert vips(given, *slices)["service_d_web_tcp"] == {
+        "10.96.0.9:80": "10.244.1.3:80",
+        "10.96.0.9:90": "10.244.1.4:90",
+    }
+
+
+def test_what_the_control_plane_calls_ready_is_ready() -> None:
+    """Endpoints of a service with publishNotReadyAddresses are ready even while they end."""
+    given = Service("d", "web", ("10.96.0.9",), (HTTP,))
+    endpoints = (Endpoint("10.244.1.3", "", True, False, False), Endpoint("10.244.1.4", "", True, False, True))
+    assert vips(given, part(*endpoints, ports=(HTTP,)))["service_d_web_tcp"] == {
+        "10.96.0.9:80": "10.244.1.3:80,10.244.1.4:80"
+    }
+
+
+def test_internal_traffic_policy_local_makes_a_load_balancer_per_node() -> None:
+    document = service(clusterIP="10.96.0.9", ports=[{"port": 80, "name": "http"}], internalTrafficPolicy="Local")
+    given = service_from_api(document)
+    assert given.local
+    endpoints = (
+        Endpoint("10.244.1.3", "n1", True, True, False),
+        Endpoint("10.244.2.3", "n2", False, True, True),
+        Endpoint("10.244.2.4", "", True, True, False),
+    )
+    rows = service_load_balancers(given, [part(*endpoints, ports=(HTTP,))], ("n1", "n2", "n3"))
+    assert {(row.name, row.parent, row.columns["vips"]["10.96.0.9:80"]) for row in rows} == {
+        ("service_d_web_tcp_node_n1", Parent("Logical_Switch", "n1", "load_balancer"), "10.244.1.3:80"),
+        ("service_d_web_tcp_node_n2", Parent("Logical_Switch", "n2", "load_balancer"), "10.244.2.3:80"),
+        ("service_d_web_tcp_node_n3", Parent("Logical_Switch", "n3", "load_balancer"), ""),
+    }
+    assert all(row.columns["options"]["reject"] == "true" for row in rows)
+
+
+def test_sctp() -> None:
+    given = Service("d", "web", ("10.96.0.9",), (ServicePort("", "SCTP", 80),))
+    target = ServicePort("", "SCTP", 8080)
+    (row,) = service_load_balancers(given, [part(endpoint("10.244.1.3"), ports=(target,))])
+    assert (row.name, row.columns["protocol"]) == ("service_d_web_sctp", "sctp")
+    assert row.columns["vips"] == {"10.96.0.9:80": "10.244.1.3:8080"}
