@@ -26,6 +26,11 @@ options:
     type: list
     elements: dict
     required: true
+  waiting:
+    description: The pods that were started and do not run; the southbound database may say why.
+    type: list
+    elements: dict
+    default: []
   nodes:
     description:
       - The Linux nodes, each with C(name), C(address), C(mtu) (of its pods, or null) and C(serving) (whether the
@@ -169,6 +174,7 @@ def main() -> None:
         argument_spec={
             "namespace": {"type": "str", "required": True},
             "pods": {"type": "list", "elements": "dict", "required": True},
+            "waiting": {"type": "list", "elements": "dict", "default": []},
             "nodes": {"type": "list", "elements": "dict", "required": True},
             "pod_port": {"type": "int", "default": 8080},
             "node_port": {"type": "int", "default": 10270},
@@ -184,7 +190,10 @@ def main() -> None:
         },
     )
     options = module.params
-    pods = [Pod(item["name"], item["node"], item["address"], int(item["number"])) for item in options["pods"]]
+    pods, waiting = (
+        [Pod(item["name"], item["node"], item["address"], int(item["number"])) for item in options[key]]
+        for key in ("pods", "waiting")
+    )
     nodes = [
         Node(item["name"], item["address"], int(item["mtu"]) if item.get("mtu") else None) for item in options["nodes"]
     ]
@@ -202,7 +211,9 @@ def main() -> None:
     )
     kubectl = Kubectl(options["kubectl"], options["kubeconfig"])
     results = from_pods(kubectl, options["namespace"], here)
-    results += from_southbound(options["southbound"], nodes, pods, options["namespace"], options["encapsulation"])
+    results += from_southbound(
+        options["southbound"], nodes, pods + waiting, options["namespace"], options["encapsulation"]
+    )
     module.exit_json(changed=False, results=[result.as_dict() for result in results])
 
 

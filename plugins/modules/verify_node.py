@@ -48,7 +48,7 @@ options:
   lifetime:
     description: Seconds after which the server ends whatever happens.
     type: int
-    default: 600
+    default: 180
   settings:
     description: The node's settings.
     type: path
@@ -134,6 +134,7 @@ def start_server(node: str, address: str, port: int, lifetime: int) -> str:
         "--collect",
         f"--property=RuntimeMaxSec={lifetime}",
         "--property=DynamicUser=yes",
+        f"--property=ExecStopPost=+/bin/rm -rf {FOLDER}",
         "--description=Server of the ovn_k8s verification",
         *("/usr/bin/python3", "-I", str(program), node, address, str(port)),
     ]
@@ -212,7 +213,7 @@ def main() -> None:
             "pods": {"type": "list", "elements": "dict", "default": []},
             "pod_port": {"type": "int", "default": 8080},
             "attempts": {"type": "int", "default": 4},
-            "lifetime": {"type": "int", "default": 600},
+            "lifetime": {"type": "int", "default": 180},
             "settings": {"type": "path", "default": "/etc/ovn-k8s/node.toml"},
         },
     )

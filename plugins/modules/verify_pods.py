@@ -45,7 +45,7 @@ options:
   lifetime:
     description: Seconds after which the pods are removed whatever happens.
     type: int
-    default: 600
+    default: 180
   kubectl:
     description: The client on the machine.
     type: path
@@ -77,6 +77,11 @@ EXAMPLES = r"""
 RETURN = r"""
 pods:
   description: The pods that run, with name, node, address and number.
+  returned: with O(state=started)
+  type: list
+  elements: dict
+waiting:
+  description: The pods that do not run, in the same form, without address.
   returned: with O(state=started)
   type: list
   elements: dict
@@ -142,10 +147,13 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     for old in leftovers(kubectl):
         kubectl.run("delete", "namespace", old, "--ignore-not-found", "--wait=false")
     arrange_removal(kubectl, namespace, options["lifetime"])
-    pods, results = start(kubectl, namespace, options["nodes"], options["image"], options["port"], options["timeout"])
+    pods, waiting, results = start(
+        kubectl, namespace, options["nodes"], options["image"], options["port"], options["timeout"]
+    )
     return {
         "changed": True,
         "pods": [asdict(pod) for pod in pods],
+        "waiting": [asdict(pod) for pod in waiting],
         "results": [result.as_dict() for result in results],
     }
 
@@ -159,7 +167,7 @@ def main() -> None:
             "image": {"type": "str", "default": "localhost/netcheck:1"},
             "port": {"type": "int", "default": 8080},
             "timeout": {"type": "int", "default": 60},
-            "lifetime": {"type": "int", "default": 600},
+            "lifetime": {"type": "int", "default": 180},
             "kubectl": {"type": "path", "default": "/usr/local/bin/kubectl"},
             "kubeconfig": {"type": "path", "default": "/etc/kubernetes/admin.kubeconfig"},
         },

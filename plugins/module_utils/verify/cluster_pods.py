@@ -137,8 +137,8 @@ def leftovers(kubectl: Kubectl, older_than: float = 900) -> list[str]:
 
 def start(
     kubectl: Kubectl, namespace: str, nodes: Sequence[str], image: str, port: int, timeout: float
-) -> tuple[list[Pod], list[Result]]:
-    """Start the pods and wait for them. Those that run are returned; all of them are in the results."""
+) -> tuple[list[Pod], list[Pod], list[Result]]:
+    """Start the pods and wait for them. Returns those that run, those that do not, and a line for each."""
     begun = time.monotonic()
     listed = {"apiVersion": "v1", "kind": "List", "items": manifests(namespace, nodes, image, port)}
     kubectl.run("create", "--filename=-", data=json.dumps(listed))
@@ -152,7 +152,7 @@ def start(
         if len(ready_after) == len(nodes) * PER_NODE or passed > timeout:
             break
         time.sleep(0.3)
-    pods, results = [], []
+    pods, waiting, results = [], [], []
     events = {} if len(ready_after) == len(items) else last_events(kubectl, namespace)
     for item in sorted(items, key=lambda entry: str(entry["metadata"]["name"])):
         name = item["metadata"]["name"]
@@ -168,8 +168,10 @@ def start(
             if events.get(name):
                 why += f"; {events[name]}"
             hint = f"on {node}: journalctl -u kubelet -u containerd -u ovn-k8s-node; on the master: -u ovn-k8s-watcher"
-            results.append(Result("pod starts", node, f"{node} pod {number + 1}", FAILED, why, hint))
-    return pods, results
+            pod = Pod(name, node, "", number)
+            waiting.append(pod)
+            results.append(Result("pod starts", node, pod.label, FAILED, why, hint))
+    return pods, waiting, results
 
 
 def is_ready(pod: Mapping[str, Any]) -> bool:

@@ -37,7 +37,7 @@ def check_southbound(
     def binding_trouble(port: str, node: str) -> str:
         where, up = place(port)
         if port not in bindings:
-            return f"there is no port {port}"
+            return f"there is no port {port}: nobody has made it"
         if where != node:
             return f"{port} is bound to {where or 'no chassis'}"
         return "" if up else f"{port} is not up"

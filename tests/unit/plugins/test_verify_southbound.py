@@ -50,7 +50,7 @@ def test_all_is_well() -> None:
         ({"encap": ("vxlan", "172.30.0.12")}, "vxlan 172.30.0.12, expected geneve 172.30.0.12"),
         ({"bound": None}, "k8s-linux1 is bound to no chassis"),
         ({"up": False}, "k8s-linux1 is not up"),
-        ({"port": "k8s-else"}, "there is no port k8s-linux1"),
+        ({"port": "k8s-else"}, "there is no port k8s-linux1: nobody has made it"),
     ],
 )
 def test_what_is_wrong(changes: dict[str, Any], words: str) -> None:
