@@ -68,11 +68,19 @@ class WineMachine:
         """Boot it; the first time it is made, which takes some seconds."""
         first = not self.prefix.exists()
         self.prefix.mkdir(parents=True, exist_ok=True)
-        # Services must not inherit the pipes of a program that somebody waits for: they are started before any.
-        self._quietly("wine", "wineboot", "--init" if first else "--restart")
         if first:
+            self._server("-p")
+            self._quietly("wine", "wineboot", "--init")
             self._quietly("wine", "winecfg", "-v", "win10")
+            # Windows gives a service 30 s to report, Wine 10 s; on a busy machine neither is enough.
+            control = r"HKLM\System\CurrentControlSet\Control"
+            timeout = ("/v", "ServicesPipeTimeout", "/t", "REG_DWORD", "/d", "120000", "/f")
+            self._quietly("wine", "reg", "add", control, *timeout)
+            self.stop()
+        # A server that was started by a program ends some seconds after it, and all services with it.
         self._server("-p")
+        # Services must not inherit the pipes of a program that somebody waits for: they are started before any.
+        self._quietly("wine", "wineboot")
 
     def stop(self) -> None:
         """End every program on it."""

@@ -179,13 +179,16 @@ class LoadBalancer:
 HnsObject = Network | Endpoint | LoadBalancer
 
 
+_ONLY_READ = ("id", "router_mac")
+
+
 def view(value: Any) -> Any:
     """An object as options, for people and JSON; what nobody manages is left out."""
     if isinstance(value, Policy):
         return {"type": value.type, "settings": json.loads(value.settings)}
     if is_dataclass(value) and not isinstance(value, type):
         shown = {field.name: view(getattr(value, field.name)) for field in fields(value)}
-        return {name: item for name, item in shown.items() if item is not None}
+        return {name: item for name, item in shown.items() if item is not None and (item or name not in _ONLY_READ)}
     if isinstance(value, tuple):
         if value and all(_is_switch(item) for item in value):
             return dict(value)

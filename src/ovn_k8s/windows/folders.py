@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the ovn_k8s.cluster authors
+"""Where the programs of a Windows node keep what is not part of the bundle."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def data_folder() -> Path:
+    """`C:\\ProgramData\\ovn-k8s`, for administrators and SYSTEM only.
+
+    Not taken from the environment, so that a service and a person mean the same folder.
+    """
+    folder = Path(os.environ.get("SYSTEMDRIVE", "C:") + r"\ProgramData\ovn-k8s")
+    private(folder)
+    return folder
+
+
+def private(folder: Path) -> None:
+    """Make a folder that only administrators and SYSTEM can use; since 3.13 Python knows this meaning of 0o700."""
+    folder.mkdir(mode=0o700, exist_ok=True)

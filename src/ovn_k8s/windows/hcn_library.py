@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the ovn_k8s.cluster authors
+"""computenetwork.dll and vmcompute.dll through ctypes. Windows only; everything above it is plain data.
+
+Signatures are those of computenetwork.h of the Windows SDK. Strings that a call returns belong to the caller and are
+freed with CoTaskMemFree, error records too, whatever the call ended with; handles are closed on every path.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ovn_k8s.core.hns import hcn, v1
+from ovn_k8s.core.hns.errors import InvalidObject
+from ovn_k8s.core.hns.versions import Version, parse_version
+
+from .hcn_errors import HcnCallError, HcnUnavailable
+from .kinds import Kind
+
+SYSTEM32_ONLY = 0x00000800
+"""LOAD_LIBRARY_SEARCH_SYSTEM32: no library of the same name from elsewhere."""
+
+_NO_LIBRARY = (
+    "{name} cannot be loaded ({error}): this Windows has no Host Compute Network interface; it needs Windows "
+    "Server 2019 or later with the feature Containers, and a restart after it was installed"
+)
+
+
+class Guid(ctypes.Structure):
+    """GUID of guiddef.h."""
+
+    _fields_ = [
+        ("Data1", ctypes.c_uint32),
+        ("Data2", ctypes.c_uint16),
+        ("Data3", ctypes.c_uint16),
+        ("Data4", ctypes.c_ubyte * 8),
+    ]
+
+    @classmethod
+    def of(cls, text: str) -> Guid:
+        """Raises InvalidObject."""
+        try:
+            return cls.from_buffer_copy(uuid.UUID(text).bytes_le)
+        except ValueError:
+            raise InvalidObject(f"{text!r} is not a GUID") from None
+
+
+_POINTER = ctypes.c_void_p
+_OUT = ctypes.POINTER(ctypes.c_void_p)
+_TEXT = ctypes.c_wchar_p
+_GUID = ctypes.POINTER(Guid)
+
+_SIGNATURES: dict[str, tuple[Any, ...]] = {
+    "HcnEnumerate{}s": (_TEXT, _OUT, _OUT),
+    "HcnCreate{}": (_GUID, _TEXT, _OUT, _OUT),
+    "HcnOpen{}": (_GUID, _OUT, _OUT),
+    "HcnModify{}": (_POINTER, _TEXT, _OUT),
+    "HcnQuery{}Properties": (_POINTER, _TEXT, _OUT, _OUT),
+    "HcnDelete{}": (_GUID, _OUT),
+    "HcnClose{}": (_POINTER,),
+}
+
+
+class HcnLibrary:
+    """The Host Compute Network interface of this machine."""
+
+    def __init__(self) -> None:
+        """Raises HcnUnavailable."""
+        self._network = _load("computenetwork.dll")
+        self._compute: Any = None
+        self._free = _bind(_load("ole32.dll"), "CoTaskMemFree", (_POINTER,), None)
+        self._functions: dict[str, Callable[..., int]] = {}
+
+    def version(self) -> Version:
+        """The version of HNS."""
+        return parse_version(self.hns_call("GET", "/globals/version"))
+
+    def ids(self, kind: Kind) -> list[str]:
+        """The ids of all objects of a kind."""
+        found = self._strings(kind, "HcnEnumerate{}s", json.dumps(hcn.query()))
+        listed = _parsed(found, f"HcnEnumerate{kind}s")
+        if not isinstance(listed, list):
+            raise InvalidObject(f"HcnEnumerate{kind}s gave no list but {found[:200]!r}")
+        return [str(item).strip("{}").lower() for item in listed]
+
+    def read(self, kind: Kind, id_: str) -> Any:
+        """The document of one object. Raises HcnCallError; `is_not_found` tells that it is gone."""
+        with self._opened(kind, id_) as handle:
+            return self._query(kind, handle, id_)
+
+    def create(self, kind: Kind, document: hcn.Document, network_id: str = "") -> Any:
+        """Create an object; its document as HNS completed it. An endpoint is created on `network_id`."""
+        about = str(document.get("Name") or "")
+        # With an id of zeros HNS takes the one in the settings or makes one.
+        guid = Guid.of(str(document.get("ID") or uuid.UUID(int=0)))
+        settings = json.dumps(document)
+        if kind is not Kind.ENDPOINT:
+            handle = ctypes.c_void_p()
+            self._call(kind, "HcnCreate{}", about, ctypes.byref(guid), settings, ctypes.byref(handle))
+            return self._created(kind, handle, about)
+        with self._opened(Kind.NETWORK, network_id) as network:
+            handle = ctypes.c_void_p()
+            self._call(kind, "HcnCreate{}", about, network, ctypes.byref(guid), settings, ctypes.byref(handle))
+            return self._created(kind, handle, about)
+
+    def modify(self, kind: Kind, id_: str, request: hcn.Document) -> None:
+        """Change an object by one request document."""
+        with self._opened(kind, id_) as handle:
+            self._call(kind, "HcnModify{}", id_, handle, json.dumps(request))
+
+    def delete(self, kind: Kind, id_: str) -> None:
+        """Delete an object."""
+        self._call(kind, "HcnDelete{}", id_, ctypes.byref(Guid.of(id_)))
+
+    def hns_call(self, method: str, path: str, body: str = "") -> Any:
+        """One call of the older interface; its Output.
+
+        Raises:
+            CallFailed: HNS refused.
+            HcnCallError: the call itself failed.
+        """
+        if self._compute is None:
+            types = (_TEXT, _TEXT, _TEXT, _OUT)
+            self._compute = _bind(_load("vmcompute.dll"), "HNSCall", types, ctypes.c_int32)
+        response = ctypes.c_void_p()
+        code = self._compute(method, path, body, ctypes.byref(response))
+        text = self._taken(response)
+        if code < 0:
+            raise HcnCallError("HNSCall", f"{method} {path}", code, text)
+        return v1.output(text, f"{method} {path}")
+
+    # ---- one call
+
+    @contextmanager
+    def _opened(self, kind: Kind, id_: str) -> Iterator[ctypes.c_void_p]:
+        handle = ctypes.c_void_p()
+        self._call(kind, "HcnOpen{}", id_, ctypes.byref(Guid.of(id_)), ctypes.byref(handle))
+        try:
+            yield handle
+        finally:
+            self._close(kind, handle)
+
+    def _created(self, kind: Kind, handle: ctypes.c_void_p, about: str) -> Any:
+        try:
+            return self._query(kind, handle, about)
+        finally:
+            self._close(kind, handle)
+
+    def _query(self, kind: Kind, handle: ctypes.c_void_p, about: str) -> Any:
+        text = self._strings(kind, "HcnQuery{}Properties", json.dumps(hcn.query()), handle, about=about)
+        return _parsed(text, f"HcnQuery{kind}Properties {about}")
+
+    def _strings(self, kind: Kind, pattern: str, query: str, *before: Any, about: str = "") -> str:
+        value = ctypes.c_void_p()
+        try:
+            self._call(kind, pattern, about, *before, query, ctypes.byref(value))
+        finally:
+            text = self._taken(value)
+        return text
+
+    def _call(self, kind: Kind, pattern: str, about: str, *arguments: Any) -> None:
+        record = ctypes.c_void_p()
+        code = self._function(kind, pattern)(*arguments, ctypes.byref(record))
+        said = self._taken(record)
+        # As hcsshim does it: a filled error record is a failure whatever the code says.
+        if code < 0 or said:
+            raise HcnCallError(pattern.format(kind), about, code, said)
+
+    def _close(self, kind: Kind, handle: ctypes.c_void_p) -> None:
+        self._function(kind, "HcnClose{}")(handle)
+
+    def _taken(self, pointer: ctypes.c_void_p) -> str:
+        if not pointer:
+            return ""
+        text = ctypes.wstring_at(pointer.value or 0)
+        self._free(pointer)
+        pointer.value = None
+        return text
+
+    def _function(self, kind: Kind, pattern: str) -> Callable[..., int]:
+        name = pattern.format(kind)
+        if name not in self._functions:
+            types = _SIGNATURES[pattern]
+            if name == "HcnCreateEndpoint":
+                types = (_POINTER, *types)
+            self._functions[name] = _bind(self._network, name, types, ctypes.c_int32)
+        return self._functions[name]
+
+
+def _load(name: str) -> Any:
+    if sys.platform != "win32":
+        raise HcnUnavailable(f"{name}: this is not Windows")
+    try:
+        return ctypes.WinDLL(name, winmode=SYSTEM32_ONLY)
+    except OSError as error:
+        raise HcnUnavailable(_NO_LIBRARY.format(name=name, error=error)) from None
+
+
+def _bind(library: Any, name: str, types: tuple[Any, ...], result: Any) -> Callable[..., int]:
+    try:
+        function = getattr(library, name)
+    except AttributeError:
+        raise HcnUnavailable(f"{name} is not in this Windows; install its current cumulative update") from None
+    function.argtypes = types
+    function.restype = result
+    bound: Callable[..., int] = function
+    return bound
+
+
+def _parsed(text: str, what: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise InvalidObject(f"{what} gave no JSON but {text[:200]!r}") from error

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the ovn_k8s.cluster authors
+"""A Windows machine as tests use it, and the tree on Python's path."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def _collections_path() -> str:
+    base = Path(tempfile.mkdtemp(prefix="ovn-k8s-collections-"))
+    atexit.register(shutil.rmtree, base, ignore_errors=True)
+    namespace = base / "ansible_collections" / "ovn_k8s"
+    namespace.mkdir(parents=True)
+    (namespace / "cluster").symlink_to(ROOT)
+    return str(base)
+
+
+sys.path[:0] = [str(ROOT), _collections_path()]
+
+from ansible_collections.ovn_k8s.cluster.plugins.plugin_utils.windows_bundle import bundle_files  # noqa: E402
+from ansible_collections.ovn_k8s.cluster.plugins.plugin_utils.windows_parts import PartError, Parts  # noqa: E402
+
+from lab.windows import wine  # noqa: E402
+from lab.windows.hcn_emulator import Emulator  # noqa: E402
+from lab.windows.hcn_model import Model, State  # noqa: E402
+
+__all__ = ["ROOT", "Emulator", "Model", "PartError", "Parts", "State", "Windows", "bundle_files", "wine"]
+
+
+class Windows:
+    """The machine, the model of its HNS, and how both are used."""
+
+    def __init__(self, machine: wine.WineMachine, emulator: Emulator) -> None:
+        self.machine = machine
+        self.emulator = emulator
+
+    @property
+    def model(self) -> Model:
+        return self.emulator.model
+
+    def hns(self, operation: str, seconds: float = 60.0, **request: Any) -> dict[str, Any]:
+        """One request to `python -m ovn_k8s.windows.hns`."""
+        text = json.dumps({"operation": operation, **request})
+        done = self.machine.python("-m", "ovn_k8s.windows.hns", stdin=text, seconds=seconds)
+        assert done.stdout, done.stderr
+        answer: dict[str, Any] = json.loads(done.stdout)
+        assert (done.returncode == 0) == answer["ok"]
+        return answer
+
+    def script(self, text: str, seconds: float = 60.0) -> Any:
+        """Run a script in the bundle's Python; what it prints is JSON."""
+        done = self.machine.python("-c", text, seconds=seconds)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)

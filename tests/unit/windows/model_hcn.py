@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the ovn_k8s.cluster authors
+"""The calls of HcnLibrary on the lab's model of HNS, without any library between them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+
+from ovn_k8s.core.hns.versions import Version
+
+from lab.windows.hcn_model import Model
+from ovn_k8s.windows.hcn_errors import HcnCallError
+from ovn_k8s.windows.kinds import Kind
+
+
+class ModelHcn:
+    """See `ovn_k8s.windows.host_network.Hcn`."""
+
+    def __init__(self, model: Model | None = None) -> None:
+        self.model = model or Model()
+
+    def _call(self, function: str, guid: str = "", handle: int = 0, text: str = "") -> tuple[int, str]:
+        code, new, value, record = self.model.call(function, guid, handle, text)
+        if code:
+            raise HcnCallError(function, guid, code, record)
+        return new, value
+
+    def version(self) -> Version:
+        return Version(*self.model.state.version)
+
+    def ids(self, kind: Kind) -> list[str]:
+        return [id_.lower() for id_ in json.loads(self._call(f"HcnEnumerate{kind}s")[1])]
+
+    def read(self, kind: Kind, id_: str) -> Any:
+        handle, _ = self._call(f"HcnOpen{kind}", id_)
+        return json.loads(self._call(f"HcnQuery{kind}Properties", handle=handle)[1])
+
+    def create(self, kind: Kind, document: dict[str, Any], network_id: str = "") -> Any:
+        parent = self._call("HcnOpenNetwork", network_id)[0] if kind is Kind.ENDPOINT else 0
+        handle, _ = self._call(f"HcnCreate{kind}", str(document.get("ID", "")), parent, json.dumps(document))
+        return json.loads(self._call(f"HcnQuery{kind}Properties", handle=handle)[1])
+
+    def modify(self, kind: Kind, id_: str, request: dict[str, Any]) -> None:
+        handle, _ = self._call(f"HcnOpen{kind}", id_)
+        self._call(f"HcnModify{kind}", handle=handle, text=json.dumps(request))
+
+    def delete(self, kind: Kind, id_: str) -> None:
+        self._call(f"HcnDelete{kind}", id_)
