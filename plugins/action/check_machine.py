@@ -14,7 +14,7 @@ from ..plugin_utils.machine_rules import Wishes, pod_mtu, problems
 
 ARGUMENTS: dict[str, Any] = {
     "node_ip": {"type": "str", "required": True},
-    "datapath_type": {"type": "str", "required": True},
+    "datapath_type": {"type": "str", "required": True, "choices": ["system", "netdev"]},
     "kernel_module": {"type": "bool", "required": True},
     "mtu": {"type": "int", "required": True},
     "underlay_interface": {"type": "str", "required": True},

@@ -66,7 +66,8 @@ class ActionModule(ActionBase):
             from ..plugin_utils.pki import Authority, Certificate, PkiError, Store
         except ImportError as error:
             raise AnsibleActionFail(
-                f"pki_certificates needs the Python package cryptography >= 42 beside ansible-core on the control machine: {error}"
+                "pki_certificates needs the Python package cryptography >= 42 beside ansible-core on the "
+                f"control machine: {error}"
             ) from error
         wanted = validated.validated_parameters
         directory = Path(os.path.expanduser(wanted["directory"]))

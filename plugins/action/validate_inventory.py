@@ -2,7 +2,8 @@
 # Copyright: the ovn_k8s.cluster authors
 """Action `validate_inventory`: checks the whole inventory and returns the model of it that the roles use.
 
-It runs on the control machine alone, opens no connection, and looks at all hosts of the inventory whatever `--limit` says.
+It runs on the control machine alone, opens no connection, and looks at all hosts of the inventory whatever
+`--limit` says.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from ..plugin_utils.machine_rules import interface_facts
 
 
 class ActionModule(ActionBase):
-    """Returns `hosts`, `masters`, `linux`, `workers`, `gateways`, `first_master`, `southbound_remote` and `topology`."""
+    """Returns the model of the inventory, see `inventory_model.model`."""
 
     TRANSFERS_FILES = False
     _requires_connection = False
@@ -49,6 +50,7 @@ class ActionModule(ActionBase):
             plural = "problem" if len(found) == 1 else "problems"
             return result | {
                 "failed": True,
-                "msg": f"No cluster can be made of this inventory; nothing has been changed. {len(found)} {plural}:\n{listed}",
+                "msg": "No cluster can be made of this inventory; nothing has been changed. "
+                f"{len(found)} {plural}:\n{listed}",
             }
         return result | {"changed": False} | model(hosts, task_vars.get("ansible_play_hosts", list(hostvars)), mac)

@@ -10,7 +10,8 @@ DOCUMENTATION = r"""
 module: host_files
 short_description: Keep many files and directories of a host as they are wanted, in one task
 version_added: 0.1.0
-author: the ovn_k8s.cluster authors (@ovn-k8s)
+author:
+  - The ovn_k8s.cluster authors (@ovn-k8s)
 description:
   - Renders templates and reads sources on the control machine, compares everything on the host in one call, and writes
     what differs. All files are written beside their place first and only then renamed into it.
@@ -32,7 +33,8 @@ attributes:
     platforms: posix
 options:
   files:
-    description: Files that have to be there. Each takes its content from exactly one of C(content), C(template) and C(src).
+    description: Files that have to be there. Each takes its content from exactly one of C(content), C(template)
+      and C(src).
     type: list
     elements: dict
     default: []
@@ -48,7 +50,8 @@ options:
         description: A Jinja template on the control machine, found like that of M(ansible.builtin.template).
         type: str
       src:
-        description: A file on the control machine, found like that of M(ansible.builtin.copy). Files of 1 MiB and more are
+        description: A file on the control machine, found like that of M(ansible.builtin.copy). Files of 1 MiB and
+          more are
           transferred only when their digest differs.
         type: str
       sha256:

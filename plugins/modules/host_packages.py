@@ -10,11 +10,14 @@ DOCUMENTATION = r"""
 module: host_packages
 short_description: Install Debian packages, and remember which of them were not there before
 version_added: 0.1.0
-author: the ovn_k8s.cluster authors (@ovn-k8s)
+author:
+  - The ovn_k8s.cluster authors (@ovn-k8s)
 description:
-  - Installs what is missing, without recommended packages, in one C(apt-get) run. Configuration files that are there already
+  - Installs what is missing, without recommended packages, in one C(apt-get) run. Configuration files that are
+    there already
     stay as they are, so a service can be configured before its first start.
-  - Every package that an installation added, dependencies included, is recorded on the host. O(state=reset) purges exactly
+  - Every package that an installation added, dependencies included, is recorded on the host. O(state=reset) purges
+    exactly
     those that are still installed, and removes the users and groups that came with them.
 attributes:
   check_mode:
@@ -129,7 +132,8 @@ def _timer_stamps(module: AnsibleModule, packages: list[str]) -> list[Path]:
 
 
 def _remove_users(module: AnsibleModule, record: Record) -> None:
-    """Remove users and groups that packages brought and, as packages do, left behind; with the directories that they own."""
+    """Remove users and groups that packages brought and, as packages do, left behind; with the directories that
+    they own."""
     for user in sorted(record.users & _names("/etc/passwd")):
         number = pwd.getpwnam(user).pw_uid
         for parent in ("/var/lib", "/var/log", "/var/cache"):
@@ -179,8 +183,10 @@ def _reset(module: AnsibleModule, record: Record) -> list[str]:
         )
         if others:
             module.fail_json(
-                msg=f"Purging the packages that were installed here would also remove {', '.join(others)}, installed by "
-                "somebody else and depending on them; remove these first, or keep the packages with -e reset_packages=false"
+                msg=f"Purging the packages that were installed here would also remove {', '.join(others)}, "
+                "installed by "
+                "somebody else and depending on them; remove these first, or keep the packages with -e "
+                "reset_packages=false"
             )
     if module.check_mode:
         return ours

@@ -10,11 +10,14 @@ DOCUMENTATION = r"""
 module: pki_certificates
 short_description: Keep certificate authorities, certificates and key pairs in a directory of the control machine
 version_added: 0.1.0
-author: the ovn_k8s.cluster authors (@ovn-k8s)
+author:
+  - The ovn_k8s.cluster authors (@ovn-k8s)
 description:
   - Makes what is missing, and makes anew what is no longer as wanted, all in one call. Keys are EC P-256.
-  - A certificate is made anew, with a fresh key, when its subject, names, usages or authority differ, when its key does not fit,
-    or when it has less than O(renew_before_days) left. An authority keeps its key for life; near its end it gets a new certificate
+  - A certificate is made anew, with a fresh key, when its subject, names, usages or authority differ, when its key
+    does not fit,
+    or when it has less than O(renew_before_days) left. An authority keeps its key for life; near its end it gets a
+    new certificate
     for it.
   - Runs on the control machine whatever host it is called for; use it with C(run_once). Key material is never returned.
 requirements:

@@ -10,10 +10,13 @@ DOCUMENTATION = r"""
 module: programs
 short_description: Install the programs of this collection on a host
 version_added: 0.1.0
-author: the ovn_k8s.cluster authors (@ovn-k8s)
+author:
+  - The ovn_k8s.cluster authors (@ovn-k8s)
 description:
-  - Packs C(src/ovn_k8s) with the code that it shares with the modules on the control machine. A host that lacks this version
-    gets it unpacked to C(/opt/ovn-k8s/<digest>) and byte-compiled; then C(/opt/ovn-k8s/current) is switched to it atomically
+  - Packs C(src/ovn_k8s) with the code that it shares with the modules on the control machine. A host that lacks
+    this version
+    gets it unpacked to C(/opt/ovn-k8s/<digest>) and byte-compiled; then C(/opt/ovn-k8s/current) is switched to it
+    atomically
     and older versions are removed. Nothing but the distribution's Python is needed on the host.
   - Running programs keep the old code until they are restarted.
 attributes:
@@ -70,7 +73,8 @@ digest:
   type: str
   returned: O(state=present)
 changed_paths:
-  description: Launchers that were written, and C(/opt/ovn-k8s/current) when the version changed; in check mode, would be.
+  description: Launchers that were written, and C(/opt/ovn-k8s/current) when the version changed; in check mode,
+    would be.
   type: list
   elements: str
   returned: O(state=present)

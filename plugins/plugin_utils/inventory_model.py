@@ -2,7 +2,8 @@
 # Copyright: the ovn_k8s.cluster authors
 """An inventory as the roles see it: which host has which part, and every host's settings with the defaults filled in.
 
-Only inventory variables are used, never facts, so that the model is whole under ``--limit`` and before any host answers.
+Only inventory variables are used, never facts, so that the model is whole under ``--limit`` and before any host
+answers.
 """
 
 from __future__ import annotations
@@ -68,7 +69,8 @@ def read_hosts(
 ) -> list[InventoryHost]:
     """All hosts of the collection's groups, in inventory order.
 
-    ``variables(host, name)`` returns whether the inventory sets the variable and its value; it raises ValueError when the
+    ``variables(host, name)`` returns whether the inventory sets the variable and its value; it raises ValueError
+    when the
     value cannot be templated.
     """
     names = list(dict.fromkeys(host for group in GROUPS for host in groups.get(group, ())))
@@ -103,7 +105,8 @@ def model(
 ) -> dict[str, Any]:
     """What the roles read from `cluster_inventory`. Call it with a valid inventory only.
 
-    ``play_hosts`` are the hosts that this run works on; only they are in ``topology``, which is in the form that the module
+    ``play_hosts`` are the hosts that this run works on; only they are in ``topology``, which is in the form that
+    the module
     `ovn_k8s_topology` takes. ``mac_of(host, interface)`` says the MAC address of an interface, once it is known.
     """
     described = {host.name: _described(host) for host in hosts}

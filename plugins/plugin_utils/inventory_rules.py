@@ -61,13 +61,15 @@ def _groups(hosts: Sequence[InventoryHost]) -> Iterator[str]:
         )
     if len(masters) > 1:
         yield (
-            f"group masters has {len(masters)} hosts ({', '.join(masters)}): this version runs one OVN database and one "
+            f"group masters has {len(masters)} hosts ({', '.join(masters)}): this version runs one OVN "
+            "database and one "
             "control plane; leave one host in it"
         )
     for host in hosts:
         if len(host.groups) > 1:
             yield (
-                f"host {host.name} is in the groups {' and '.join(host.groups)}: a machine has one part in the cluster; "
+                f"host {host.name} is in the groups {' and '.join(host.groups)}: a machine has one part in "
+                "the cluster; "
                 "leave it in one of them"
             )
 
@@ -88,7 +90,10 @@ def _agreement(hosts: Sequence[InventoryHost]) -> Iterator[str]:
             values.setdefault(repr(host.settings[variable]), []).append(host.name)
         if len(values) > 1:
             listed = "; ".join(f"{value} on {', '.join(names)}" for value, names in values.items())
-            yield f"{variable} differs between hosts ({listed}): it belongs to the cluster; set it once, in group_vars/all"
+            yield (
+                f"{variable} differs between hosts ({listed}): it belongs to the cluster; set it once, in "
+                "group_vars/all"
+            )
 
 
 def _cluster_types(settings: Mapping[str, Any]) -> Iterator[str]:
@@ -118,7 +123,8 @@ def _networks(settings: Mapping[str, Any]) -> tuple[dict[str, IPv4Network], list
             wrong.append(f"{variable} = {settings[variable]!r}: {error}; correct it")
     for first, second in addresses.overlaps(networks):
         wrong.append(
-            f"{first} = '{networks[first]}' overlaps {second} = '{networks[second]}': pods, services and the join network "
+            f"{first} = '{networks[first]}' overlaps {second} = '{networks[second]}': pods, services and "
+            "the join network "
             "need addresses of their own; choose networks that share none"
         )
     return networks, wrong
@@ -142,7 +148,8 @@ def _sizes(
         if room < len(hosts):
             yield (
                 f"ovn_k8s_cluster_cidr = '{cluster}' is too small: it has {room} node subnets of /{prefix} "
-                f"(ovn_k8s_node_prefix) and the inventory has {len(hosts)} nodes, {len(nodes)} of them without a fixed subnet; "
+                f"(ovn_k8s_node_prefix) and the inventory has {len(hosts)} nodes, {len(nodes)} of them "
+                "without a fixed subnet; "
                 "use a larger network or a longer node prefix"
             )
     service = networks.get("ovn_k8s_service_cidr")
@@ -172,7 +179,8 @@ def _names(hosts: Sequence[InventoryHost]) -> Iterator[str]:
             yield _say(
                 f"ovn_k8s_node_name of host {host.name}",
                 name,
-                "no RFC 1123 name (lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit)",
+                "no RFC 1123 name (lower-case letters, digits, '-' and '.', beginning and ending with a "
+                "letter or digit)",
                 "rename the host in the inventory or set ovn_k8s_node_name for it",
             )
         elif len(name) > LONGEST_NODE_NAME:
@@ -200,7 +208,8 @@ def _node_ips(hosts: Sequence[InventoryHost], networks: Mapping[str, IPv4Network
         for variable, network in networks.items():
             if known[host.name] in network:
                 wrong.append(
-                    f"ovn_k8s_node_ip of host {host.name} = '{host.node_ip}' lies in {variable} = '{network}': packets for the "
+                    f"ovn_k8s_node_ip of host {host.name} = '{host.node_ip}' lies in {variable} = "
+                    f"'{network}': packets for the "
                     f"machine would go to pods or services; choose another {variable}"
                 )
     wrong += _unique(
@@ -237,7 +246,8 @@ def _node_subnets(hosts: Sequence[InventoryHost], cluster: IPv4Network | None) -
         fixed[host.name] = subnet
     for first, second in addresses.overlaps(fixed):
         yield (
-            f"ovn_k8s_node_subnet of host {first} = '{fixed[first]}' overlaps that of host {second} = '{fixed[second]}': "
+            f"ovn_k8s_node_subnet of host {first} = '{fixed[first]}' overlaps that of host {second} = "
+            f"'{fixed[second]}': "
             "each node needs addresses of its own; change one or leave both empty"
         )
 
@@ -278,8 +288,10 @@ def _machine(host: InventoryHost) -> Iterator[str]:
             )
     elif datapath == "netdev":
         yield (
-            f"ovn_k8s_datapath_type of host {host.name} = 'netdev' needs ovn_k8s_underlay_interface, which is '': the userspace "
-            "datapath can send tunnel packets only through a bridge that owns the interface; name the interface, or use system"
+            f"ovn_k8s_datapath_type of host {host.name} = 'netdev' needs ovn_k8s_underlay_interface, which "
+            "is '': the userspace "
+            "datapath can send tunnel packets only through a bridge that owns the interface; name the "
+            "interface, or use system"
         )
 
 
@@ -293,7 +305,10 @@ def _gateway(host: InventoryHost, networks: Mapping[str, IPv4Network]) -> Iterat
     ):
         if settings[f"ovn_k8s_gateway_{name}"] in ("", None):
             missing = True
-            yield f"ovn_k8s_gateway_{name} of host {host.name} is not set, and the host is in the group gateways: set it to {meaning}"
+            yield (
+                f"ovn_k8s_gateway_{name} of host {host.name} is not set, and the host is in the group "
+                f"gateways: set it to {meaning}"
+            )
     mac = settings["ovn_k8s_gateway_mac"]
     if mac != "" and not (isinstance(mac, str) and _MAC.fullmatch(mac)):
         yield _say(
@@ -315,7 +330,10 @@ def _gateway(host: InventoryHost, networks: Mapping[str, IPv4Network]) -> Iterat
     try:
         interface = addresses.parse_interface(settings["ovn_k8s_gateway_address"])
     except AddressError as error:
-        yield f"ovn_k8s_gateway_address of host {host.name} = {settings['ovn_k8s_gateway_address']!r}: {error}; correct it"
+        yield (
+            f"ovn_k8s_gateway_address of host {host.name} = {settings['ovn_k8s_gateway_address']!r}: {error}; "
+            "correct it"
+        )
         return
     yield from _gateway_addresses(host, interface, networks)
 
@@ -329,7 +347,10 @@ def _gateway_addresses(
         yield _say(label, str(interface), "the network's own or its broadcast address", "use a host address")
     for variable, other in networks.items():
         if network.overlaps(other):
-            yield f"{label} = '{interface}' overlaps {variable} = '{other}': inside and outside need different addresses; change one"
+            yield (
+                f"{label} = '{interface}' overlaps {variable} = '{other}': inside and outside need different "
+                "addresses; change one"
+            )
     nexthop_value = host.settings["ovn_k8s_gateway_nexthop"]
     try:
         nexthop = addresses.parse_address(nexthop_value)

@@ -54,18 +54,24 @@ def _system(facts: Mapping[str, Any]) -> Iterator[str]:
         supported = "; ".join(f"{name} {', '.join(versions)}" for name, versions in SUPPORTED.items())
         yield f"the operating system is {distribution} {major}, which is not supported; use {supported}"
     if facts.get("architecture") not in ARCHITECTURES:
-        yield f"the architecture is {facts.get('architecture')}, which is not supported; use {' or '.join(ARCHITECTURES)}"
+        yield (
+            f"the architecture is {facts.get('architecture')}, which is not supported; use {' or '.join(ARCHITECTURES)}"
+        )
     if facts.get("service_mgr") != "systemd":
         yield f"the service manager is {facts.get('service_mgr')}; the roles need systemd"
     version = facts.get("python", {}).get("version", {})
     if (version.get("major", 0), version.get("minor", 0)) < OLDEST_PYTHON:
-        yield f"Python is {version.get('major')}.{version.get('minor')}; install {'.'.join(map(str, OLDEST_PYTHON))} or newer"
+        yield (
+            f"Python is {version.get('major')}.{version.get('minor')}; install "
+            f"{'.'.join(map(str, OLDEST_PYTHON))} or newer"
+        )
 
 
 def _datapath(wishes: Wishes) -> Iterator[str]:
     if wishes.datapath_type == "system" and not wishes.kernel_module:
         yield (
-            "ovn_k8s_datapath_type = 'system' and the kernel has no module openvswitch: install a kernel that has it, or set "
+            "ovn_k8s_datapath_type = 'system' and the kernel has no module openvswitch: install a kernel "
+            "that has it, or set "
             "ovn_k8s_datapath_type to netdev together with ovn_k8s_underlay_interface"
         )
 
@@ -81,13 +87,15 @@ def _interfaces(facts: Mapping[str, Any], wishes: Wishes) -> Iterator[str]:
     if wishes.node_ip not in facts.get("all_ipv4_addresses", ()):
         addresses = ", ".join(facts.get("all_ipv4_addresses", ())) or "none"
         yield (
-            f"ovn_k8s_node_ip = '{wishes.node_ip}' is no address of the machine, which has {addresses}; set ovn_k8s_node_ip to "
+            f"ovn_k8s_node_ip = '{wishes.node_ip}' is no address of the machine, which has {addresses}; "
+            "set ovn_k8s_node_ip to "
             "the one in the network between the nodes"
         )
     gateway = interface_facts(facts, wishes.gateway_interface)
     if wishes.node_ip in _addresses(gateway):
         yield (
-            f"ovn_k8s_gateway_interface = '{wishes.gateway_interface}' has the address {wishes.node_ip} (ovn_k8s_node_ip), which "
+            f"ovn_k8s_gateway_interface = '{wishes.gateway_interface}' has the address {wishes.node_ip} "
+            "(ovn_k8s_node_ip), which "
             "it would lose: the way out needs an interface of its own"
         )
 
@@ -99,11 +107,15 @@ def _mtu(facts: Mapping[str, Any], wishes: Wishes) -> Iterator[str]:
     mtu = pod_mtu(facts, wishes)
     if mtu + TUNNEL_OVERHEAD > underlay:
         yield (
-            f"ovn_k8s_mtu = {wishes.mtu} does not fit through the underlay, whose MTU is {underlay}, with {TUNNEL_OVERHEAD} bytes "
+            f"ovn_k8s_mtu = {wishes.mtu} does not fit through the underlay, whose MTU is {underlay}, with "
+            f"{TUNNEL_OVERHEAD} bytes "
             f"of encapsulation; use at most {underlay - TUNNEL_OVERHEAD}, or 0"
         )
     elif mtu < SMALLEST_MTU:
-        yield f"the underlay's MTU of {underlay} leaves {mtu} for pods; raise it to at least {SMALLEST_MTU + TUNNEL_OVERHEAD}"
+        yield (
+            f"the underlay's MTU of {underlay} leaves {mtu} for pods; raise it to at least "
+            f"{SMALLEST_MTU + TUNNEL_OVERHEAD}"
+        )
 
 
 def _underlay_mtu(facts: Mapping[str, Any], wishes: Wishes) -> int:

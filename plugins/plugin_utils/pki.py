@@ -2,10 +2,10 @@
 # Copyright: the ovn_k8s.cluster authors
 """Authorities, certificates and key pairs in a directory: what is missing or no longer right is made anew.
 
-Keys are EC P-256 in PKCS #8, certificates X.509 v3 in PEM. A certificate is made anew, with a fresh key, when its names, its
-usages or its organisations are not the wanted ones, when its authority did not sign it, when its key does not fit, or when it
-has less than `renew_before` left. An authority that is about to expire gets a new certificate for its old key, so what it has
-signed stays valid.
+Keys are EC P-256 in PKCS #8, certificates X.509 v3 in PEM. A certificate is made anew, with a fresh key, when its
+names, its usages or its organisations are not the wanted ones, when its authority did not sign it, when its key does
+not fit, or when it has less than `renew_before` left. An authority that is about to expire gets a new certificate for
+its old key, so what it has signed stays valid.
 """
 
 from __future__ import annotations
@@ -100,7 +100,8 @@ class Store:
         has_key, has_certificate = key_path.exists(), certificate_path.exists()
         if has_certificate and not has_key:
             raise PkiError(
-                f"{key_path} is missing while {certificate_path} is there: without its key the authority can sign nothing; "
+                f"{key_path} is missing while {certificate_path} is there: without its key the authority "
+                "can sign nothing; "
                 "put the key back, or remove the certificate too to begin with a new authority (every host gets new "
                 "certificates then)"
             )
@@ -119,7 +120,8 @@ class Store:
             return "missing"
         if not _fits(key, certificate):
             raise PkiError(
-                f"{self.directory / wanted.name}.key does not belong to {wanted.name}.crt beside it; put the right pair there"
+                f"{self.directory / wanted.name}.key does not belong to {wanted.name}.crt beside it; put "
+                "the right pair there"
             )
         return self._expiry_problem(certificate)
 

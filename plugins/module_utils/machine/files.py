@@ -152,7 +152,8 @@ class Machine:
             self.record.save()
 
     def reset(self) -> None:
-        """Undo everything that the record tells: put originals back, remove the rest, directories with all they hold."""
+        """Undo everything that the record tells: put originals back, remove the rest, directories with all they
+        hold."""
         record = self.record
         gone = [path for path in sorted(record.files) if os.path.lexists(path)]
         directories = sorted((path for path in record.directories if os.path.isdir(path)), key=len, reverse=True)

@@ -42,7 +42,8 @@ def installed_digest(folder: Path) -> str:
 
 
 def unpack(archive: bytes, digest: str, root: Path = ROOT) -> None:
-    """Unpack a version beside its place, compile it, check it, and move it into place. Raises ValueError if it is damaged."""
+    """Unpack a version beside its place, compile it, check it, and move it into place. Raises ValueError if it is
+    damaged."""
     root.mkdir(mode=0o755, parents=True, exist_ok=True)
     root.chmod(0o755)
     temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=root))

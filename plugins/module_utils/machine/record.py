@@ -2,9 +2,9 @@
 # Copyright: the ovn_k8s.cluster authors
 """The record of what was made on a machine, so that a reset undoes exactly that and nothing else.
 
-It is kept in ``/var/lib/ovn-k8s/record.json`` (mode 0600), and files that were there before and had to be replaced are kept
-beside it. A record is saved before the change that it tells of: a run that dies in between leaves a record that says too much,
-never one that says too little, and undoing what was not done is harmless.
+It is kept in ``/var/lib/ovn-k8s/record.json`` (mode 0600), and files that were there before and had to be replaced
+are kept beside it. A record is saved before the change that it tells of: a run that dies in between leaves a record
+that says too much, never one that says too little, and undoing what was not done is harmless.
 """
 
 from __future__ import annotations

@@ -55,8 +55,14 @@ def test_the_model_has_what_the_roles_use() -> None:
         {"name": "gw", "node_ip": "172.30.0.14"},
     ]
     assert made["topology"]["gateways"] == [
-        {"name": "gw", "chassis": "gw", "interface": "ext0", "address": "192.0.2.2/24", "nexthop": "192.0.2.1",
-         "mac": "mac of ext0 on gw"}
+        {
+            "name": "gw",
+            "chassis": "gw",
+            "interface": "ext0",
+            "address": "192.0.2.2/24",
+            "nexthop": "192.0.2.1",
+            "mac": "mac of ext0 on gw",
+        }
     ]
 
 
@@ -155,7 +161,8 @@ def test_groups() -> None:
     assert "2 hosts (master, gw)" in problems(inventory(groups={"masters": ["master", "gw"], "gateways": []}))[0]
     both = problems(inventory(groups={"linux_workers": ["linux1", "linux2", "gw"]}))
     assert both == [
-        "host gw is in the groups linux_workers and gateways: a machine has one part in the cluster; leave it in one of them"
+        "host gw is in the groups linux_workers and gateways: a machine has one part in the cluster; "
+        "leave it in one of them"
     ]
     assert problems(inventory(groups={group: [] for group in GROUPS})) != []
 

@@ -45,7 +45,8 @@ def test_writes_once_and_then_nothing(tmp_path: Path) -> None:
     folders = [WantedDirectory(str(tmp_path / "var"), 0o700, USER, GROUP)]
     first = machine(tmp_path)
     first.apply(folders, files, [])
-    assert [change.path for change in first.changes] == [str(tmp_path / name) for name in ("var", "etc/a/b.conf", "etc/c")]
+    paths = [str(tmp_path / name) for name in ("var", "etc/a/b.conf", "etc/c")]
+    assert [change.path for change in first.changes] == paths
     assert (tmp_path / "etc/a/b.conf").stat().st_mode & 0o7777 == 0o600
     second = machine(tmp_path)
     second.apply(folders, files, [])
@@ -86,7 +87,7 @@ def test_reset_leaves_everything_as_it_was(tmp_path: Path) -> None:
     (root / "etc/theirs").write_text("theirs\n")
     (root / "etc/theirs").chmod(0o640)
     (root / "etc/gone").write_text("gone\n")
-    os.symlink("theirs", root / "etc/link")
+    (root / "etc/link").symlink_to("theirs")
     before = tree(root)
     for content in ("first\n", "second\n"):
         machine(tmp_path).apply(
