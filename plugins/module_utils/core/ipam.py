@@ -25,6 +25,10 @@ class SubnetFull(Exception):
     """No address is left in a node's subnet."""
 
 
+class AddressRefused(Exception):
+    """A pod cannot have the address that it asks for. The message says why."""
+
+
 class SubnetAllocator:
     """The pod addresses of one node's subnet, handed out in turn.
 
@@ -70,6 +74,10 @@ class SubnetAllocator:
             return False
         self._take(host)
         return True
+
+    def allows(self, address: str) -> bool:
+        """Whether pods of this subnet can have the address, when it is free."""
+        return self._host(address) is not None
 
     def release(self, address: str) -> None:
         """Give an address back; one that is not taken is no error."""
@@ -196,6 +204,36 @@ class AddressBook:
             self._ended.setdefault(key, []).append(held)
         self._leases[key] = lease
         return lease
+
+    def lease_of(self, key: PodKey, uid: str, node: str, address: str) -> Lease:
+        """The pod's lease; a new one of exactly this address when it has none on this node.
+
+        What the last pod of the same name had goes over to the next one. Raises AddressRefused, KeyError.
+        """
+        held = self._leases.get(key)
+        if held is not None and held.uid == uid and held.node == node:
+            return held
+        allocator = self._subnets[node]
+        former = [lease for lease in (held, *self._ended.get(key, ())) if lease is not None]
+        inherits = any((lease.node, lease.address) == (node, address) for lease in former)
+        if not inherits and not allocator.claim(address):
+            raise AddressRefused(self._refusal(allocator, node, address))
+        lease = _lease(allocator, node, uid, address)
+        rest = [former_lease for former_lease in former if (former_lease.node, former_lease.address) != (node, address)]
+        if rest:
+            self._ended[key] = rest
+        else:
+            self._ended.pop(key, None)
+        self._leases[key] = lease
+        return lease
+
+    def _refusal(self, allocator: SubnetAllocator, node: str, address: str) -> str:
+        if not allocator.allows(address):
+            return f"{address} is no address that pods of node {node} can have; its subnet is {allocator.subnet}"
+        for (namespace, name), lease in self._leases.items():
+            if (lease.node, lease.address) == (node, address):
+                return f"{address} is the address of pod {namespace}/{name}"
+        return f"{address} is in use on node {node}, or was until a moment ago"
 
     def end(self, key: PodKey) -> None:
         """The pod needs no address any more; it stays taken until `settle`."""

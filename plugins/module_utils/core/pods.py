@@ -17,6 +17,9 @@ from .rows import Parent, Row
 ANNOTATION = "ovn"
 """Pod annotation for people and tools: {"ip_address": CIDR, "mac_address": MAC, "gateway_ip": address}."""
 
+ADDRESS_ANNOTATION = "ovn.ovn-k8s.io/ip-address"
+"""Pod annotation that asks for an address of the node's subnet; it counts when the pod gets its port."""
+
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 OWNER_PREFIX = "pod/"
 _FINISHED = ("Succeeded", "Failed")
@@ -37,6 +40,7 @@ class Pod:
     finished: bool = False
     address: str = ""  # status.podIP: what the pod's interface got, as kubelet saw it
     annotation: str | None = None
+    asks: str = ""  # the address that it wants to have
 
     @property
     def key(self) -> tuple[str, str]:
@@ -65,6 +69,7 @@ def pod_from_api(document: Mapping[str, Any]) -> Pod:
         finished=is_finished(status),
         address=status.get("podIP") or "",
         annotation=annotations.get(ANNOTATION),
+        asks=(annotations.get(ADDRESS_ANNOTATION) or "").strip(),
     )
 
 

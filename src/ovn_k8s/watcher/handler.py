@@ -18,12 +18,14 @@ from .workqueue import Key
 class Wish:
     """What an object wants in OVN now. `waits_for` says what it lacks; whoever brings that has the key looked at again.
 
-    `retry`: nobody will tell when it is there, so the key comes back by itself.
+    `retry`: nobody will tell when it is there, so the key comes back by itself. `refused`: what was asked for and is
+    not granted, for the object's owner to know.
     """
 
     rows: tuple[Row, ...] = ()
     waits_for: str = ""
     retry: bool = False
+    refused: str = ""
 
 
 NOTHING = Wish()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from ovn_k8s.core.addresses import AddressError
 from ovn_k8s.core.database import Database, StoredRow
-from ovn_k8s.core.ipam import AddressBook, Lease, PodKey, SubnetFull
+from ovn_k8s.core.ipam import AddressBook, AddressRefused, Lease, PodKey, SubnetFull
 from ovn_k8s.core.pods import OWNER_PREFIX, Pod, pod_port
 from ovn_k8s.kubernetes.informer import Informer
 
@@ -92,12 +92,22 @@ class PodHandler:
             self._book.end(pod.key)
             return Wish(waits_for=f"node {pod.node} has no logical switch with a subnet")
         try:
-            # A pod that runs already keeps the address that its interface has, whatever became of its row.
-            lease = self._book.lease(pod.key, pod.sandbox_uid, pod.node, preferred=pod.address)
-            return Wish((pod_port(pod, lease),))
+            lease = self._lease(pod)
         except SubnetFull as error:
             self._book.end(pod.key)
             return Wish(waits_for=f"node {pod.node}: {error}", retry=True)
+        except AddressRefused as error:
+            self._book.end(pod.key)
+            asked = f"the pod asks for {pod.asks} and cannot have it: {error}"
+            return Wish(waits_for=asked, retry=True, refused=asked)
+        late = f"the pod asks for {pod.asks} but has {lease.address} already; a pod's address never changes"
+        return Wish((pod_port(pod, lease),), refused=late if pod.asks and pod.asks != lease.address else "")
+
+    def _lease(self, pod: Pod) -> Lease:
+        if pod.asks and not pod.address:
+            return self._book.lease_of(pod.key, pod.sandbox_uid, pod.node, pod.asks)
+        # A pod that runs already keeps the address that its interface has, whatever became of its row.
+        return self._book.lease(pod.key, pod.sandbox_uid, pod.node, preferred=pod.address)
 
     def settled(self, key: Key) -> None:
         """Free what the pod had before; pass on the pod that has its port now."""

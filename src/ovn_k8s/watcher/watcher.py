@@ -22,6 +22,7 @@ from ovn_k8s.ovsdb.replica import Replica
 from . import pods, services
 from .annotations import Annotator
 from .config import Config
+from .events import EventRecorder
 from .leadership import Leadership
 from .metrics import Gauge, Metric, Sample, exposition
 from .workqueue import Key, WorkQueue
@@ -73,10 +74,12 @@ class Watcher:
         self.annotator = Annotator(
             self._api, self.pods, busy=lambda: len(self.queue) > 0, leads=lambda: self.leadership.term > 0
         )
+        self.events = EventRecorder(self._api, self.pods, leads=lambda: self.leadership.term > 0)
         self.writer = Writer(
             self.replica,
             self.queue,
             self.leadership,
+            self.events,
             pods.PodHandler(self.pods, self.book, self.annotator.want),
             [services.ServiceHandler(self.services, self.slices)],
         )
@@ -101,6 +104,7 @@ class Watcher:
         self._stop.set()
         self.writer.stop()
         self.annotator.stop()
+        self.events.stop()
         self.leadership.stop(release=not self.writer.alive)
         for informer in self.informers:
             informer.stop()
@@ -168,6 +172,7 @@ class Watcher:
         gc.freeze()
         self.writer.start()
         self.annotator.start()
+        self.events.start()
 
     def _database_synced(self) -> None:
         if self.writer.alive:
@@ -204,6 +209,7 @@ class Watcher:
             figures.transactions,
             figures.changes,
             self.annotator.written,
+            self.events.written,
             Gauge("ovn_k8s_watcher_queue_depth", "Objects that wait for the writer.", lambda: len(self.queue)),
             Gauge("ovn_k8s_watcher_retries", "Attempts that failed since the start.", lambda: self.queue.retries),
             Gauge(

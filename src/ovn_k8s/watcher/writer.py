@@ -20,6 +20,7 @@ from ovn_k8s.ovsdb.errors import OvsdbError, Stale, TransactionFailed
 from ovn_k8s.ovsdb.monitor import RowChange
 from ovn_k8s.ovsdb.replica import Replica
 
+from .events import ADDRESS_REFUSED, NO_PORT, EventRecorder
 from .fence import Fence
 from .handler import Handler, Wish
 from .leadership import Leadership
@@ -81,12 +82,14 @@ class Writer:
         replica: Replica,
         queue: WorkQueue,
         leadership: Leadership,
+        events: EventRecorder,
         pods: PodHandler,
         others: Iterable[Handler] = (),
     ) -> None:
         self._replica = replica
         self._queue = queue
         self._leadership = leadership
+        self._events = events
         self._term = 0
         self._fence = Fence(leadership.identity.name)
         self._pods = pods
@@ -333,16 +336,27 @@ class Writer:
             self.waiting[key] = wish.waits_for
         else:
             self.waiting.pop(key, None)
+        if wish.refused:
+            self._tell(key, ADDRESS_REFUSED, wish.refused)
+        elif wish.waits_for:
+            self._tell(key, NO_PORT, wish.waits_for)
+        else:
+            self._events.well(key)
         if wish.retry:
             self._queue.retry(key)
         else:
             self._queue.forget(key)
+
+    def _tell(self, key: Key, reason: str, message: str) -> None:
+        if key.kind == self._pods.kind:
+            self._events.tell(key, reason, message)
 
     def _fail(self, key: Key, error: Exception) -> None:
         first = self._queue.failures(key) == 0
         expected = isinstance(error, (PlanError, OvsdbError))
         delay = self._queue.retry(key)
         self.waiting[key] = str(error)
+        self._tell(key, NO_PORT, str(error) if expected else f"internal error: {error!r}")
         LOG.log(
             logging.ERROR if first else logging.WARNING,
             "%s; trying again in %.1f s",

@@ -202,10 +202,12 @@ class Objects:
         group = "/apis/discovery.k8s.io/v1" if kind == "endpointslices" else "/api/v1"
         return f"{group}/namespaces/{self.namespace}/{kind}" + (f"/{name}" if name else "")
 
-    def pod(self, name: str, node: str = "linux1", **spec: Any) -> dict[str, Any]:
+    def pod(
+        self, name: str, node: str = "linux1", annotations: Mapping[str, str] | None = None, **spec: Any
+    ) -> dict[str, Any]:
         """Create a pod that is bound to a node already."""
         document = {
-            "metadata": {"name": name},
+            "metadata": {"name": name, "annotations": dict(annotations or {})},
             "spec": {
                 "containers": [{"name": "main", "image": "example/none:1"}],
                 "terminationGracePeriodSeconds": 0,

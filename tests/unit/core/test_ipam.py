@@ -8,7 +8,7 @@ import random
 
 import pytest
 from ovn_k8s.core.addresses import AddressError
-from ovn_k8s.core.ipam import AddressBook, SubnetAllocator, SubnetFull
+from ovn_k8s.core.ipam import AddressBook, AddressRefused, SubnetAllocator, SubnetFull
 
 A, B = ("default", "a"), ("default", "b")
 
@@ -155,3 +155,47 @@ def test_no_address_twice_whatever_happens() -> None:
         ((_, allocated, free),) = book.figures()
         assert allocated + free == 60
         assert allocated >= len(held)
+
+
+def test_an_address_that_is_asked_for() -> None:
+    book = AddressBook()
+    book.set_subnet("n", "10.244.1.0/24")
+    assert book.lease_of(A, "u1", "n", "10.244.1.9").address == "10.244.1.9"
+    for address, why in (
+        ("10.244.1.9", "the address of pod default/a"),
+        ("10.244.1.2", "its subnet is 10.244.1.0/24"),
+        ("10.244.2.9", "its subnet is 10.244.1.0/24"),
+        ("x", "its subnet is 10.244.1.0/24"),
+    ):
+        with pytest.raises(AddressRefused, match=why):
+            book.lease_of(B, "u2", "n", address)
+    book.end(A)
+    with pytest.raises(AddressRefused, match="until a moment ago"):
+        book.lease_of(B, "u2", "n", "10.244.1.9")
+    book.settle(A)
+    assert book.lease_of(B, "u2", "n", "10.244.1.9").uid == "u2"
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_the_next_pod_of_a_name_inherits_what_it_asks_for(ended: bool) -> None:
+    book = AddressBook()
+    book.set_subnet("n", "10.244.1.0/24")
+    book.lease_of(A, "u1", "n", "10.244.1.9")
+    if ended:
+        book.end(A)
+    assert book.lease_of(A, "u2", "n", "10.244.1.9").uid == "u2"
+    book.settle(A)
+    with pytest.raises(AddressRefused):
+        book.lease_of(B, "u3", "n", "10.244.1.9")
+    assert [row[1] for row in book.figures()] == [1]
+
+
+def test_clear_forgets_everything() -> None:
+    book = AddressBook()
+    book.set_subnet("n", "10.244.1.0/24")
+    book.reserve("n", "10.244.1.4")
+    book.lease(A, "u1", "n")
+    book.clear()
+    assert (book.nodes(), book.pods()) == ((), ())
+    book.set_subnet("n", "10.244.1.0/24")
+    assert [row[1] for row in book.figures()] == [0]
