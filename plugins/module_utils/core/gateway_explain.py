@@ -229,6 +229,8 @@ def _tracked(bridge: SharedBridge, state: _State, action: Conntrack, connection:
     state = replace(state, ct_state=CT_TRK | kind | reply, ct_mark=_MARKS[connection])
     if action.restore and connection == "pods" and from_wire:
         return replace(state, destination=bridge.pods_alias)
+    if action.restore and connection == "node" and from_wire and state.destination == bridge.addresses[0]:
+        return replace(state, destination=bridge.connection_alias)
     if action.restore and outside_began and from_wire:
         return replace(state, destination=bridge.logical)
     return state

@@ -5,10 +5,11 @@
 The bridge has three ports: the *wire* (the NIC), the *node* (LOCAL, with the NIC's former MAC and IP addresses) and the
 *pods* (a patch port to br-int, where the gateway router GR_<node> sits with the same MAC and IP address).
 
-* Connection tracking, in one zone, says whose a packet from the wire is. Connections of the node and of the pods are
-  both committed with source translation to the address that they have anyway, so the second of two with the same
-  addresses and ports gets another source port. For the zone to tell the two apart, packets of pods have their source
-  replaced by a masquerade address before they are tracked; no such address ever reaches the wire.
+* Connection tracking, in one zone, says whose a packet from the wire is. Packets of the node and of the pods have their
+  source replaced by an alias before they are tracked, so that the zone tells the two apart, and are translated back to
+  the address that they share, so that the second of two connections with the same ports gets another source port. No
+  alias ever reaches the wire. Nothing is translated to the address that it has: Open vSwitch before 3.3 ends itself in
+  its userspace datapath when a port of such a connection is used again (assertion in conn_update_state()).
 * A range of ports is the node ports', whatever services there are; and an address that is neither the node's own nor
   one that it routes to is a LoadBalancer's or an external IP. So the number of flows does not depend on the number of
   services, and nobody need ask Kubernetes.
@@ -70,7 +71,7 @@ TABLES = {
     CLASSIFY: "where from, where to",
     FROM_WIRE: "from the wire to an address of the node, tracked",
     ICMP_ERROR: "ICMP errors from the wire, tracked",
-    TO_WIRE: "from pods, translated",
+    TO_WIRE: "to the wire, translated",
     SERVICE_REPLY: "from pods with a node port as source, tracked",
     FROM_PODS: "from pods as clients",
 }
@@ -126,6 +127,11 @@ class SharedBridge:
         return mac_for(self.node_alias)
 
     @property
+    def connection_alias(self) -> IPv4Address:
+        """Stands for the node in the connection table."""
+        return self.masquerade.network_address + 3
+
+    @property
     def service_alias(self) -> IPv4Address:
         """Stands for the node's own node ports, when the node itself asks for them."""
         return self.masquerade.network_address + 4
@@ -170,11 +176,42 @@ def _node_only(bridge: SharedBridge) -> Iterator[Flow]:
 
 
 def _node_tracked(bridge: SharedBridge) -> Iterator[Flow]:
+    """The node's own connections. Pods share the first address only."""
+    primary = bridge.addresses[0]
+    own = Match(in_port=LOCAL, eth_type=ETH_IPV4, ip_src=_host(primary))
+    to_wire = (Output(bridge.wire),)
     why = "the node's connections are remembered; a source port that a pod's connection has already is replaced"
+    alias = SetField("ip_src", str(bridge.connection_alias))
+    track = Conntrack(bridge.zone, table=TO_WIRE, commit=True, source=primary, mark=MARK_NODE)
+    yield Flow(f"node-{primary}", why, CLASSIFY, 200, own, (alias, track))
+    for number, name in _ICMP_ERRORS.items():
+        error = replace(own, ip_proto=ICMP, icmp_type=number)
+        yield Flow(f"node-icmp-{number}", f"ICMP {name} is no connection", CLASSIFY, 210, error, to_wire)
+    why = "the node's connections are remembered"
+    for address in bridge.addresses[1:]:
+        track = Conntrack(bridge.zone, commit=True, mark=MARK_NODE)
+        match = replace(own, ip_src=_host(address))
+        yield Flow(f"node-{address}", why, CLASSIFY, 200, match, (track, *to_wire))
+    why = "no connection that can be translated, such as the answer to one that somebody outside has begun"
+    match = Match(eth_type=ETH_IPV4, ip_src=_host(bridge.connection_alias))
+    restore = SetField("ip_src", str(primary))
+    yield Flow("untranslated-of-node", why, TO_WIRE, 200, match, (restore, *to_wire))
+    yield Flow("translated", "out", TO_WIRE, 1, Match(), to_wire)
+    # Without pods nothing of this is taken apart again, so replies are read where packets from the wire are.
+    track = Conntrack(bridge.zone, table=FROM_WIRE, restore=True)
+    why = "the connection table knows whose it is"
     for address in bridge.addresses:
-        match = Match(in_port=LOCAL, eth_type=ETH_IPV4, ip_src=_host(address))
-        track = Conntrack(bridge.zone, commit=True, source=address, mark=MARK_NODE)
-        yield Flow(f"node-{address}", why, CLASSIFY, 200, match, (track, Output(bridge.wire)))
+        match = Match(in_port=bridge.wire, eth_type=ETH_IPV4, eth_dst=bridge.mac, ip_dst=_host(address))
+        yield Flow(f"wire-{address}", why, CLASSIFY, 200, match, (track,))
+    reply = states(has=CT_TRK | CT_RPL, lacks=CT_INV)
+    match = Match(ct_state=reply, eth_type=ETH_IPV4, ip_dst=_host(bridge.connection_alias))
+    back = (SetField("ip_dst", str(primary)), Output(LOCAL))
+    yield Flow("reply-to-node", "a reply to the node, translated back", FROM_WIRE, 300, match, back)
+    match = Match(ct_state=states(has=CT_TRK | CT_RPL))
+    why = "a reply to the node"
+    yield Flow("reply-to-node-untranslated", why, FROM_WIRE, 200, match, (Output(LOCAL),))
+    why = "nothing of the pods': the node's"
+    yield Flow("tracked-default", why, FROM_WIRE, 1, Match(), (Output(LOCAL),))
 
 
 def _arp(bridge: SharedBridge, pods: int) -> Iterator[Flow]:
@@ -226,11 +263,8 @@ def _arp(bridge: SharedBridge, pods: int) -> Iterator[Flow]:
 def _from_wire(bridge: SharedBridge, pods: int) -> Iterator[Flow]:
     ours = Match(in_port=bridge.wire, eth_type=ETH_IPV4, eth_dst=bridge.mac)
     to_pods: tuple[Action, ...] = _rewritten(bridge, Output(pods))
-    track = Conntrack(bridge.zone, table=FROM_WIRE, restore=True)
     for address in bridge.addresses:
         match = replace(ours, ip_dst=_host(address))
-        why = "the connection table knows whose it is"
-        yield Flow(f"wire-{address}", why, CLASSIFY, 200, match, (track,))
         for number, name in _ICMP_ERRORS.items():
             error = replace(match, ip_proto=ICMP, icmp_type=number)
             why = f"ICMP {name}: whose is the packet that it is about? It stays as it is, so that OVN finds it too"
@@ -255,21 +289,21 @@ def _from_wire(bridge: SharedBridge, pods: int) -> Iterator[Flow]:
     match = Match(ct_state=states(has=CT_TRK | CT_INV), ct_mark=MARK_PODS)
     why = "not valid in a pod's connection; the node, not knowing it, would reset the connection"
     yield Flow("invalid-to-pods", why, FROM_WIRE, 300, match, ())
-    match = Match(ct_state=states(has=CT_TRK | CT_RPL))
-    yield Flow("reply-to-node", "a reply to the node", FROM_WIRE, 200, match, (Output(LOCAL),))
     match = Match(ct_state=states(has=CT_TRK | CT_EST, lacks=CT_RPL), ct_mark=MARK_SERVICE)
     why = "more of a connection to a node port"
     yield Flow("service", why, FROM_WIRE, 150, match, (Output(pods),))
     why = "a new connection to a node port, whatever service it is"
-    commit = Conntrack(bridge.zone, commit=True, destination=bridge.logical, mark=MARK_SERVICE)
-    for name, match in _node_ports(bridge, "l4_dst"):
-        yield Flow(f"node-port-{name}", why, FROM_WIRE, 100, match, (commit, Output(pods)))
-    why = "nothing of the pods': the node's"
-    yield Flow("tracked-default", why, FROM_WIRE, 1, Match(), (Output(LOCAL),))
+    commit = Conntrack(bridge.zone, commit=True, mark=MARK_SERVICE)
+    for address in bridge.addresses:
+        target = None if address == bridge.logical else bridge.logical
+        actions = (replace(commit, destination=target), Output(pods))
+        for name, match in _node_ports(bridge, "l4_dst"):
+            here = replace(match, ip_dst=_host(address))
+            yield Flow(f"node-port-{address}-{name}", why, FROM_WIRE, 100, here, actions)
 
-    match = Match(ct_state=states(has=CT_TRK | CT_REL), ct_mark=MARK_PODS)
+    match = Match(eth_type=ETH_IPV4, ct_state=states(has=CT_TRK | CT_REL), ct_mark=MARK_PODS)
     yield Flow("icmp-error-to-pods", "about a packet of a pod", ICMP_ERROR, 100, match, to_pods)
-    match = Match(ct_state=states(has=CT_TRK | CT_REL), ct_mark=MARK_SERVICE)
+    match = Match(eth_type=ETH_IPV4, ct_state=states(has=CT_TRK | CT_REL), ct_mark=MARK_SERVICE)
     yield Flow("icmp-error-to-service", "about an answer of a service", ICMP_ERROR, 100, match, to_pods)
     why = "about a packet of the node, or of nobody"
     yield Flow("icmp-error-default", why, ICMP_ERROR, 1, Match(), (Output(LOCAL),))
@@ -315,7 +349,6 @@ def _from_pods(bridge: SharedBridge, pods: int) -> Iterator[Flow]:
     match = Match(eth_type=ETH_IPV4, ip_src=bridge.masquerade)
     why = "could not be translated (no valid packet of a connection, or no port left): it must not leave so"
     yield Flow("untranslated", why, TO_WIRE, 100, match, ())
-    yield Flow("translated", "out", TO_WIRE, 1, Match(), to_wire)
 
 
 def _from_node(bridge: SharedBridge, pods: int) -> Iterator[Flow]:

@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv4Network
 import pytest
 from ovn_k8s.core.gateway_explain import Case, Packet, explain, explanation_lines
 from ovn_k8s.core.gateway_flows import EXTERNAL_LIFETIME_S, SharedBridge, gateway_flows
-from ovn_k8s.core.openflow import LOCAL, Flow, Masked, Output, flow_text, match_text, port_masks
+from ovn_k8s.core.openflow import LOCAL, Conntrack, Flow, Masked, Output, SetField, flow_text, match_text, port_masks
 
 MAC = "02:00:00:00:02:02"
 OWN, CLIENT, INTERNET = IPv4Address("192.0.2.2"), IPv4Address("203.0.113.9"), IPv4Address("198.51.100.1")
@@ -48,7 +48,7 @@ def test_no_two_flows_have_one_name_or_one_match(bridge: SharedBridge) -> None:
 
 
 def test_the_number_of_flows_is_fixed() -> None:
-    assert len(gateway_flows(BRIDGE)) < 80
+    assert len(gateway_flows(BRIDGE)) < 90
 
 
 def test_ssh_to_the_node_is_the_nodes_unless_it_is_a_known_reply() -> None:
@@ -159,8 +159,27 @@ def test_a_new_address_serves_before_ovn_knows_it() -> None:
     texts = {flow.name: flow_text(flow) for flow in gateway_flows(bridge)}
     assert "nat(src=192.0.2.9)" in texts["pods-commit"]
     assert "set_field:192.0.2.2->ip_dst" in texts["reply-to-pods"]
-    assert "nat(dst=192.0.2.2)" in texts["node-port-tcp-30720"]
+    assert "nat(dst=192.0.2.2)" in texts["node-port-192.0.2.9-tcp-30720"]
     assert "set_field:192.0.2.9->arp_spa" in texts["pods-arp-address"]
+
+
+def test_nothing_is_translated_to_the_address_that_it_has() -> None:
+    """Open vSwitch before 3.3 does not survive that in its userspace datapath."""
+    for bridge in (BRIDGE, replace(BRIDGE, addresses=(OWN, IPv4Address("192.0.2.3")))):
+        for flow in gateway_flows(bridge):
+            source = flow.match.ip_src
+            for action in flow.actions:
+                if isinstance(action, SetField) and action.field == "ip_src":
+                    source = IPv4Network(action.value)
+                if isinstance(action, Conntrack) and action.source:
+                    assert source != IPv4Network(action.source), flow.name
+                if isinstance(action, Conntrack) and action.destination:
+                    assert flow.match.ip_dst not in (None, IPv4Network(action.destination)), flow.name
+
+
+def test_the_answer_to_a_connection_from_outside_leaves_with_the_nodes_address() -> None:
+    texts = {flow.name: flow_text(flow) for flow in gateway_flows(BRIDGE)}
+    assert "nw_src=169.254.169.3,actions=set_field:192.0.2.2->ip_src,output:1" in texts["untranslated-of-node"]
 
 
 def test_the_zone_is_where_it_is_told() -> None:
@@ -178,7 +197,7 @@ def test_an_explanation_names_flow_and_reason() -> None:
     what = packet("wire", "tcp", CLIENT, OWN, 50000, 30080)
     text = "\n".join(explanation_lines(what, explain(BRIDGE, what)))
     assert "tcp 203.0.113.9:50000 -> 192.0.2.2:30080 from the wire" in text
-    assert "flow node-port-tcp-30080: a new connection to a node port, whatever service it is" in text
+    assert "flow node-port-192.0.2.2-tcp-30080: a new connection to a node port, whatever service it is" in text
 
 
 def test_an_explanation_says_what_is_dropped() -> None:
@@ -196,8 +215,15 @@ def test_port_masks_cover_exactly_the_range(first: int, last: int, count: int) -
 
 
 def test_text_of_a_masked_port() -> None:
-    flow = Flow("x", "", 1, 5, replace(_flow("node-port-tcp-30000").match, l4_dst=Masked(16, 0xFFF0)), (Output(LOCAL),))
-    assert flow_text(flow) == "table=1,priority=5,tcp,tp_dst=0x10/0xfff0,actions=LOCAL"
+    flow = Flow(
+        "x",
+        "",
+        1,
+        5,
+        replace(_flow("node-port-192.0.2.2-tcp-30000").match, l4_dst=Masked(16, 0xFFF0)),
+        (Output(LOCAL),),
+    )
+    assert flow_text(flow) == "table=1,priority=5,tcp,nw_dst=192.0.2.2,tp_dst=0x10/0xfff0,actions=LOCAL"
 
 
 def _flow(name: str) -> Flow:

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the ovn_k8s.cluster authors
+"""The helper's part of Open vSwitch's database: the pair of patch ports, and the announcement of the address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from ovn_k8s.core.database import Database
+from ovn_k8s.core.gateway_announcement import CMS_OPTIONS, Announcement, with_announcement
+from ovn_k8s.core.plan import Plan, plan
+from ovn_k8s.core.rows import MapPatch, Parent, Ref, Row
+from ovn_k8s.core.topology import gateway_owner
+from ovn_k8s.ovsdb.monitor import Monitor
+from ovn_k8s.ovsdb.remote import parse_remotes
+from ovn_k8s.ovsdb.replica import Replica
+
+INTEGRATION_BRIDGE = "br-int"
+_TABLES = {
+    "Open_vSwitch": Monitor(("bridges", "external_ids")),
+    "Bridge": Monitor(("name", "ports", "external_ids", "datapath_type")),
+    "Port": Monitor(("name", "interfaces", "external_ids")),
+    "Interface": Monitor(("name", "type", "options", "external_ids", "ofport", "error")),
+}
+
+
+def patch_rows(bridge: str, node: str) -> Iterator[Row]:
+    """The pair of patch ports; the one on br-int is the gateway router's way out, logical port <bridge>_<node>."""
+    owner = gateway_owner(node)
+    outer, inner = f"k8s-patch-{bridge}-{INTEGRATION_BRIDGE}", f"k8s-patch-{INTEGRATION_BRIDGE}-{bridge}"
+    logical = {"iface-id": f"{bridge}_{node}"}
+    for name, peer, holder, ids in ((outer, inner, bridge, {}), (inner, outer, INTEGRATION_BRIDGE, logical)):
+        columns = {"type": "patch", "options": {"peer": peer}, "external_ids": MapPatch(ids)}
+        yield Row("Interface", name, columns, owner)
+        yield Row("Port", name, {"interfaces": [Ref("Interface", name)]}, owner, Parent("Bridge", holder, "ports"))
+
+
+def announcement_row(actual: Database, announcement: Announcement) -> Row | None:
+    """The row that holds the announcement; None where the database has none yet."""
+    stored = next(iter(actual.rows("Open_vSwitch")), None)
+    if stored is None:
+        return None
+    options = with_announcement(stored.columns["external_ids"].get(CMS_OPTIONS, ""), announcement)
+    return Row("Open_vSwitch", ".", {"external_ids": MapPatch({CMS_OPTIONS: options})})
+
+
+class OpenVSwitch:
+    """A replica of the database, and what the helper wants of it. `changed` is called from another thread."""
+
+    def __init__(self, directory: str, changed: Callable[[], None]) -> None:
+        remotes = parse_remotes(f"unix:{directory}/db.sock")
+        self._replica = Replica(remotes, "Open_vSwitch", _TABLES, on_sync=changed, on_change=lambda changes: changed())
+
+    def start(self) -> None:
+        """Connect, now and whenever the connection is lost."""
+        self._replica.start()
+
+    def stop(self) -> None:
+        """End the connection."""
+        self._replica.stop()
+
+    @property
+    def synced(self) -> bool:
+        """Whether the database is connected."""
+        return bool(self._replica.synced)
+
+    def userspace(self, bridge: str) -> bool:
+        """Whether the bridge is of the userspace datapath; False while that is not known."""
+        if not self._replica.synced:
+            return False
+        with self._replica.lock:
+            row = self._replica.database.find("Bridge", bridge)
+            return bool(row and row.columns["datapath_type"] == "netdev")
+
+    def converge(self, bridge: str, node: str, announcement: Announcement | None) -> int:
+        """Make the rows what they shall be; the number of changes. Without connection nothing is done.
+
+        Raises:
+            PlanError: somebody else's row has our name, or a bridge is not there yet.
+            OvsdbError: the database refused.
+        """
+        if not self._replica.synced:
+            return 0
+        with self._replica.lock:
+            wanted = self._plan(bridge, node, announcement)
+        self._replica.commit(wanted)
+        return len(wanted.changes)
+
+    def _plan(self, bridge: str, node: str, announcement: Announcement | None) -> Plan:
+        actual = self._replica.database
+        rows = list(patch_rows(bridge, node))
+        row = announcement_row(actual, announcement) if announcement else None
+        return plan([*rows, *([row] if row else [])], actual)
