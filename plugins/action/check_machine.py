@@ -22,7 +22,7 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(ActionBase):  # type: ignore[misc]
     """Fails with all problems of the machine at once; returns `mtu` in bytes."""
 
     TRANSFERS_FILES = False

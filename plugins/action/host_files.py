@@ -26,7 +26,7 @@ FILE_KEYS = {"dest", *SOURCES, "sha256", "mode", "owner", "group", "sensitive"}
 DIRECTORY_KEYS = {"path", "mode", "owner", "group"}
 
 
-class ActionModule(ActionBase):
+class ActionModule(ActionBase):  # type: ignore[misc]
     """Carries out `host_files`."""
 
     TRANSFERS_FILES = True

@@ -49,7 +49,7 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(ActionBase):  # type: ignore[misc]
     """Carries out `pki_certificates` in the process of ansible-playbook."""
 
     TRANSFERS_FILES = False
@@ -74,10 +74,11 @@ class ActionModule(ActionBase):
         dry = bool(self._task.check_mode)
         store = Store(directory, renew_before=timedelta(days=wanted["renew_before_days"]), dry=dry)
         authorities = [Authority(**item) for item in wanted["authorities"]]
-        certificates = [
-            Certificate(**{key: tuple(value) if isinstance(value, list) else value for key, value in item.items()})
+        items: list[dict[str, Any]] = [
+            {key: tuple(value) if isinstance(value, list) else value for key, value in item.items()}
             for item in wanted["certificates"]
         ]
+        certificates = [Certificate(**item) for item in items]
         try:
             with _locked(directory, dry):
                 made = store.ensure(authorities, certificates, wanted["key_pairs"])

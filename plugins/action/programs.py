@@ -19,7 +19,7 @@ MODULE = "ovn_k8s.cluster.programs"
 COLLECTION = Path(__file__).resolve().parents[2]
 
 
-class ActionModule(ActionBase):
+class ActionModule(ActionBase):  # type: ignore[misc]
     """Carries out `programs`."""
 
     TRANSFERS_FILES = True

@@ -18,7 +18,7 @@ from ..plugin_utils.inventory_rules import problems
 from ..plugin_utils.machine_rules import interface_facts
 
 
-class ActionModule(ActionBase):
+class ActionModule(ActionBase):  # type: ignore[misc]
     """Returns the model of the inventory, see `inventory_model.model`."""
 
     TRANSFERS_FILES = False

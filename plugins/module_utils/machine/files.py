@@ -198,8 +198,9 @@ class Machine:
         for directory in directories:
             if os.path.lexists(directory.path) and not os.path.isdir(directory.path):
                 raise FilesError(f"{directory.path} is no directory and is to be one; remove it first")
-        for owned in (*directories, *files):
-            _ids(owned, must_exist=not self.dry)
+        owned: list[WantedFile | WantedDirectory] = [*directories, *files]
+        for wanted in owned:
+            _ids(wanted, must_exist=not self.dry)
 
     def _digest(self, path: str) -> str:
         if not os.path.isfile(path) or os.path.islink(path):

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the ovn_k8s.cluster authors
+"""What the actions for HNS share: the bundle's Python on the host, run through the host's own connection.
+
+A change that makes or removes a virtual switch breaks that connection. It is started detached from it, then the host
+is reached again, the outcome fetched, and looked at afresh whether everything is as wanted.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
+from ansible.plugins.action import ActionBase
+
+from ..module_utils.core.hns.errors import HnsError
+from ..module_utils.core.hns.options import read_wanted
+
+COMMAND = "ansible.windows.win_command"
+MODULE = "ovn_k8s.windows.hns"
+POLL_SECONDS = 2.0
+
+Answer = dict[str, Any]
+
+
+class HnsAction(ActionBase):
+    """Base of the actions. `kind` is the list of objects that the action takes."""
+
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+    _supports_async = False
+
+    kind = ""
+    spec: Mapping[str, Any] = {}
+    poll_seconds = POLL_SECONDS
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        self._facts = task_vars or {}
+        _, arguments = self.validate_argument_spec(argument_spec=dict(self.spec))
+        return result | self.carry_out(arguments)
+
+    def carry_out(self, arguments: dict[str, Any]) -> Answer:
+        """Make the objects as wanted, or say what would be done."""
+        wanted = {self.kind: _given(arguments[self.kind])}
+        try:
+            read_wanted(wanted)
+        except HnsError as error:
+            raise AnsibleActionFail(str(error)) from error
+        request = {"wanted": wanted, "replace": arguments["replace"], "force": arguments.get("force", False)}
+        self._program_dir = arguments["program_dir"]
+        plan = self.ask({"operation": "plan", **request})
+        result = {"changed": plan["changed"], "actions": plan["actions"], "disruptive": plan["disruptive"]}
+        result["diff"] = plan["diff"]
+        if plan["changed"] and not self._task.check_mode:
+            deadline = time.monotonic() + arguments["timeout"]
+            if plan["disruptive"]:
+                self._apply_detached(request, deadline)
+            else:
+                self._apply(request, deadline)
+        return result
+
+    def _apply(self, request: Answer, deadline: float) -> None:
+        try:
+            self.ask({"operation": "apply", **request})
+        except AnsibleConnectionFailure:
+            # What was done before the connection broke stays done; the rest is done now.
+            self._reach_again(deadline)
+            self.ask({"operation": "apply", **request})
+
+    def _apply_detached(self, request: Answer, deadline: float) -> None:
+        job = self.ask({"operation": "apply", "detached": True, **request})["job"]
+        while True:
+            time.sleep(self.poll_seconds)
+            self._reach_again(deadline)
+            try:
+                outcome = self.ask({"operation": "result", "job": job})
+            except AnsibleConnectionFailure:
+                continue
+            if not outcome["running"]:
+                break
+            if time.monotonic() > deadline:
+                raise AnsibleActionFail(
+                    f"request {job} still runs on the host after {outcome.get('seconds')} s; HNS may hang: look into "
+                    "the event log of the host, and run this again"
+                )
+        _checked(outcome["answer"])
+        left = self.ask({"operation": "plan", **request})
+        if left["changed"]:
+            raise AnsibleActionFail(
+                f"HNS said that it was done, but this is still not as wanted: {'; '.join(left['actions'])}"
+            )
+
+    def _reach_again(self, deadline: float) -> None:
+        """Wait until the host answers on a new connection."""
+        while True:
+            with suppress(AnsibleError, NotImplementedError):
+                self._connection.reset()
+            try:
+                if self._python(["-c", "print(1)"], "").get("rc") == 0:
+                    return
+                cause = "it does not run the bundle's Python"
+            except AnsibleConnectionFailure as error:
+                cause = str(error)
+            if time.monotonic() > deadline:
+                raise AnsibleConnectionFailure(f"the host has not come back after its network was changed: {cause}")
+            time.sleep(self.poll_seconds)
+
+    # ---- one request
+
+    def ask(self, request: Answer) -> Answer:
+        """One request to the host; its answer.
+
+        Raises:
+            AnsibleActionFail: the host refused, with its words.
+            AnsibleConnectionFailure: the connection broke.
+        """
+        done = self._python(["-m", MODULE], json.dumps(request))
+        try:
+            answer = json.loads(done.get("stdout", ""))
+        except ValueError:
+            said = " ".join(str(done.get(key) or "") for key in ("msg", "stderr", "stdout")).strip()
+            raise AnsibleActionFail(
+                f"the bundle in {self._program_dir} does not answer: {said[:2000]}; is it installed "
+                "(role windows_worker), and is program_dir right?"
+            ) from None
+        return _checked(answer)
+
+    def _python(self, arguments: list[str], stdin: str) -> Answer:
+        program = self._program_dir.rstrip("\\") + "\\python.exe"
+        parameters = {"argv": [program, *arguments], "stdin": stdin}
+        check_mode = self._task.check_mode
+        # Asking changes nothing, but a command module does not run in check mode.
+        self._task.check_mode = False
+        try:
+            answer: Answer = self._execute_module(module_name=COMMAND, module_args=parameters, task_vars=self._facts)
+        finally:
+            self._task.check_mode = check_mode
+        if answer.get("unreachable"):
+            raise AnsibleConnectionFailure(str(answer.get("msg")))
+        return answer
+
+
+def _checked(answer: Answer) -> Answer:
+    if not answer.get("ok"):
+        raise AnsibleActionFail(str(answer.get("error") or answer))
+    return answer
+
+
+def _given(value: Any) -> Any:
+    """Arguments without those that were not given, at every depth."""
+    if isinstance(value, Mapping):
+        return {str(key): _given(member) for key, member in value.items() if member is not None}
+    if isinstance(value, list):
+        return [_given(member) for member in value]
+    return value
