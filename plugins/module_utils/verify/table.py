@@ -68,10 +68,18 @@ def table(results: Sequence[Result], seconds: float) -> list[Line]:
         lines.append(Line("  ".join([*cells, row[-1].rjust(widths[-1])]).rstrip(), kind))
     lines.insert(1, Line("  ".join("-" * width for width in widths), "heading"))
     lines += [Line("", "summary"), Line(summary(results, seconds), "summary")]
-    for result in results:
-        if result.status == FAILED:
-            lines.append(Line("", "hint"))
-            lines.append(Line(f"{result.check}, {result.source} -> {result.target}: {result.detail}", "failed"))
-            if result.hint:
-                lines.append(Line(f"    look at: {result.hint}", "hint"))
+    for hint, failed in _failures_by_hint(results).items():
+        lines.append(Line("", "hint"))
+        lines += [Line(f"{item.check}, {item.source} -> {item.target}: {item.detail}", "failed") for item in failed]
+        if hint:
+            lines.append(Line(f"    look at: {hint}", "hint"))
     return lines
+
+
+def _failures_by_hint(results: Sequence[Result]) -> dict[str, list[Result]]:
+    """What failed, together with what else is explained by looking at the same place."""
+    found: dict[str, list[Result]] = {}
+    for result in ordered(results):
+        if result.status == FAILED:
+            found.setdefault(result.hint, []).append(result)
+    return found
