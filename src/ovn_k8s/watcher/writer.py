@@ -94,7 +94,7 @@ class Writer:
         self._fence = Fence(leadership.identity.name)
         self._pods = pods
         self._handlers: dict[str, Handler] = {handler.kind: handler for handler in (pods, *others)}
-        self._busy: frozenset[str] = frozenset()
+        self._busy: dict[str, int] = {}  # owners of a transaction under way: how often the server told of them
         self._complete = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
@@ -124,7 +124,11 @@ class Writer:
         self._queue.add(RESYNC)
 
     def database_changed(self, changes: Sequence[RowChange]) -> None:
-        """For `Replica.on_change`: rows that somebody else has changed are looked at again. Must be quick."""
+        """For `Replica.on_change`: rows that somebody else has changed are looked at again. Must be quick.
+
+        The server tells of a transaction once, so the first news of what a transaction of ours is about is that one's.
+        """
+        echoed: set[str] = set()
         for change in changes:
             old, new = change.old or {}, change.new or {}
             if change.table == "Logical_Switch":
@@ -136,10 +140,14 @@ class Writer:
             else:
                 for owner in {row_owner(old), row_owner(new)}:
                     key = self._key(owner)
-                    if key is not None and owner not in self._busy:
+                    if owner in self._busy:
+                        echoed.add(owner)
+                    elif key is not None:
                         self._queue.add(key)
-                    elif key is None and change.table == "Logical_Switch_Port" and change.old is None:
+                    elif change.table == "Logical_Switch_Port" and change.old is None:
                         self._queue.add(Key(PORT, "", new.get("name", "")))
+        for owner in echoed:
+            self._busy[owner] += 1
 
     def pending(self) -> list[Key]:
         """Every key that a resync looks at: what the API has, and what the database has of our kinds."""
@@ -289,7 +297,7 @@ class Writer:
                 wishes = self._wishes(batch)
                 planned = self._plan(wishes)
                 if planned:
-                    self._busy = frozenset(str(key) for key in wishes)
+                    self._busy = {str(key): 0 for key in wishes}
             try:
                 if planned:
                     self._send(planned)
@@ -304,16 +312,19 @@ class Writer:
                 raise
             finally:
                 with self._replica.lock:
-                    self._busy = frozenset()
+                    echoes, self._busy = self._busy, {}
         now = time.monotonic()
+        summary = self._summary(planned, wishes)
         if planned:
             self.figures.transactions.add(value="committed")
-            for key, words in self._summary(planned, wishes).items():
+            for key, words in summary.items():
                 self.figures.changes.add(value=key.kind)
                 self.figures.latency.observe(now - batch[key])
                 LOG.info("%s", ", ".join(words), extra=fields(object=key, ms=f"{(now - batch[key]) * 1000:.1f}"))
         for key, wish in wishes.items():
             self._settle(key, wish)
+            if echoes.get(str(key), 0) > (key in summary):
+                self._queue.add(key)  # somebody else has changed it meanwhile
 
     def _wishes(self, batch: Iterable[Key]) -> dict[Key, Wish]:
         wishes = {}
@@ -402,7 +413,7 @@ class Writer:
             for uuid in before - after:
                 row = self._replica.database.get("Load_Balancer", uuid)
                 owner = self._key(row.owner) if row else None
-                if owner is not None and str(owner) not in self._busy:
+                if owner is not None:
                     self._queue.add(owner)
 
 
