@@ -106,14 +106,27 @@ def result(job: str) -> dict[str, Any]:
     if not job.isalnum():
         raise InvalidObject(f"job is {job!r}, which is none of ours")
     folder = _folder()
-    done = folder / f"{job}.result.json"
-    if done.exists():
-        answer: dict[str, Any] = json.loads(done.read_text())
-        return {"running": False, "answer": answer}
     request = folder / f"{job}.request.json"
     if not request.exists():
         raise InvalidObject(f"there is no request {job}")
-    return {"running": True, "seconds": round(time.time() - request.stat().st_mtime, 1)}
+    # In this order: a service that has ended has written its result before.
+    running = _is_running(_name(job))
+    done = folder / f"{job}.result.json"
+    if done.exists():
+        return {"running": False, "answer": json.loads(done.read_text())}
+    if running:
+        return {"running": True, "seconds": round(time.time() - request.stat().st_mtime, 1)}
+    error = (
+        f"request {job} was interrupted, by a restart of this machine or a crash; look at what is there and ask again"
+    )
+    return {"running": False, "answer": {"ok": False, "error": error, "kind": "Interrupted"}}
+
+
+def _is_running(name: str) -> bool:
+    try:
+        return bool(win32serviceutil.QueryServiceStatus(name)[1] != win32service.SERVICE_STOPPED)
+    except pywintypes.error:
+        return False
 
 
 def _forget_old(folder: Path) -> None:

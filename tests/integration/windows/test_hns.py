@@ -133,6 +133,9 @@ def test_a_detached_request_goes_on_by_itself(windows: Windows) -> None:
     query = windows.machine.run("sc", "query", f"ovn-k8s-request-{job}")
     assert "RUNNING" not in query.stdout
     assert windows.hns("result", job="nosuchjob")["kind"] == "InvalidObject"
+    requests = windows.machine.path(r"C:\ProgramData\ovn-k8s\requests")
+    (requests / "crashed.request.json").write_text("{}")
+    assert windows.hns("result", job="crashed")["answer"]["kind"] == "Interrupted"
 
 
 LEAKS = """

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the ovn_k8s.cluster authors
+"""Action `hns_endpoint`: see the module of this name for its options, and `hns_action` for how it works."""
+
+from __future__ import annotations
+
+from ..plugin_utils.hns_action import HnsAction
+from ..plugin_utils.hns_arguments import HNS_ENDPOINT
+
+
+class ActionModule(HnsAction):
+    """Carries out `hns_endpoint`."""
+
+    kind = "endpoints"
+    spec = HNS_ENDPOINT
+    _VALID_ARGS = frozenset(HNS_ENDPOINT)
