@@ -85,6 +85,14 @@ APT = [
     "--option=APT::Keep-Downloaded-Packages=false",
 ]
 LISTS = "/var/lib/apt/lists"
+LOGS = (
+    "/var/log/alternatives.log",
+    "/var/log/dpkg.log",
+    "/var/log/apt/eipp.log.xz",
+    "/var/log/apt/history.log",
+    "/var/log/apt/term.log",
+)
+"""What apt and dpkg write about themselves: on a machine that never used them a reset removes these, too."""
 ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8", "APT_LISTCHANGES_FRONTEND": "none"}
 
 
@@ -153,9 +161,11 @@ def _present(module: AnsibleModule, record: Record) -> list[str]:
     if _lists_are_old(module.params["cache_valid_time"]):
         _run(module, [*APT, "update"], "Refreshing the package lists")
     users, groups = _names("/etc/passwd"), _names("/etc/group")
+    logs = [path for path in LOGS if not os.path.lexists(path)]
     command = [*APT, "--no-install-recommends", "install", *missing]
     code, output, error = module.run_command(command, environ_update=ENVIRONMENT)
     after = _states(module)
+    record.files |= {path for path in logs if os.path.lexists(path)}
     record.users |= _names("/etc/passwd") - users
     record.groups |= _names("/etc/group") - groups
     added = {name for name, state in after.items() if state != "not-installed" and name not in before}
