@@ -17,28 +17,20 @@ def run(
     stdin: str | None = None,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
-    log: Path | None = None,
 ) -> str:
     """Run a program to its end and return its standard output.
 
-    With ``log``, all output is appended there instead and the result is empty.
-    Raises LabError with the command and the end of its output when it fails.
+    Raises LabError with the command and the end of its output when it fails, or when it is not installed.
     """
     words = [str(word) for word in command]
-    if log is None:
+    try:
         done = subprocess.run(words, check=False, input=stdin, env=env, cwd=cwd, capture_output=True, text=True)
-        output = (done.stdout + done.stderr).strip()
-    else:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("a") as stream:
-            done = subprocess.run(
-                words, check=False, input=stdin, env=env, cwd=cwd, stdout=stream, stderr=stream, text=True
-            )
-        output = "\n".join(log.read_text(errors="replace").splitlines()[-20:]) if done.returncode else ""
+    except FileNotFoundError as error:
+        raise LabError(f"{error.filename} is not there: make host-packages installs what the lab needs") from error
     if done.returncode:
-        where = f"\nThe whole output is in {log}." if log else ""
-        raise LabError(f"{' '.join(words)} failed with status {done.returncode}:\n{output[-4000:]}{where}")
-    return done.stdout or ""
+        output = (done.stdout + done.stderr).strip()[-4000:]
+        raise LabError(f"{' '.join(words)} failed with status {done.returncode}:\n{output}")
+    return done.stdout
 
 
 def works(command: Sequence[str | Path]) -> bool:
