@@ -40,6 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     compiler = commands.add_parser("go", help="run the Go compiler on the program of the pod images")
     compiler.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
     options = parser.parse_args(arguments)
+    os.environ["PATH"] = f"{os.environ.get('PATH', '/usr/bin:/bin')}:/usr/sbin:/sbin"  # which plain su leaves out
     try:
         settings = Settings.from_environment()
         return _run(settings, options)
