@@ -14,8 +14,10 @@ from collections.abc import Sequence
 
 from ovn_k8s.core.errors import PlanError
 from ovn_k8s.kubernetes.errors import KubernetesError
+from ovn_k8s.ovsdb.errors import OvsdbError
 
-from . import config, log
+from . import config, inquiry, log
+from .explain import explain_pod
 from .http import StatusServer
 from .notify import notify, watchdog_interval
 from .watcher import Watcher
@@ -28,7 +30,10 @@ ONCE_TIMEOUT_S = 120.0
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until SIGTERM. Exit status 0: ended as asked; 1: could not do it; 2: wrong arguments or configuration."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command:
+        return _explain(parser, options)
     once = options.once or options.check
     log.set_up(options.log_level, both=not once)
     try:
@@ -65,6 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ovn-k8s-watcher", description="Keep OVN's northbound database equal to what the Kubernetes API says."
     )
+    parser.add_argument("command", nargs="?", choices=["explain"], help="say where an object stands, and end")
+    parser.add_argument("object", nargs="?", default="", metavar="pod/NAMESPACE/NAME", help="of explain")
     parser.add_argument("--config", default=config.DEFAULT_PATH, metavar="FILE", help="default: %(default)s")
     parser.add_argument("--once", action="store_true", help="bring the database up to date, then end")
     parser.add_argument("--check", action="store_true", help="print what --once would write, and write nothing")
@@ -109,6 +116,25 @@ def _run(watcher: Watcher, server: StatusServer) -> int:
     watcher.stop()
     server.stop()
     return 0
+
+
+def _explain(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    """Exit status 0: nothing is wrong with the object; 1: something is, or nothing is known; 2: wrong arguments."""
+    log.set_up("ERROR", both=False)
+    try:
+        namespace, name = inquiry.parse_object(options.object)
+    except ValueError as error:
+        parser.error(f"explain: {error}")
+    try:
+        story = explain_pod(inquiry.gather(config.load(options.config), namespace, name))
+    except config.ConfigError as error:
+        LOG.error("%s", error)
+        return 2
+    except (KubernetesError, OvsdbError, PlanError) as error:
+        LOG.error("%s", error)
+        return 1
+    sys.stdout.write("\n".join(story.lines) + "\n")
+    return 1 if story.faults else 0
 
 
 def _check(watcher: Watcher, timeout: float) -> int:

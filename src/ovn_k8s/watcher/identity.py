@@ -19,9 +19,7 @@ class Identity:
     """The name of this process: <host>_<boot and network namespace>_<random>."""
 
     def __init__(self) -> None:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        namespace = Path("/proc/self/ns/net").stat().st_ino
-        self._machine = f"{socket.gethostname()}_{boot}-{namespace}_"
+        self._machine = f"{socket.gethostname()}_{_place()}_"
         self.name = self._machine + secrets.token_hex(8)
         self._sign = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         self._sign.bind(_address(self.name))
@@ -39,6 +37,18 @@ class Identity:
     def close(self) -> None:
         """Take the sign of life away."""
         self._sign.close()
+
+
+def _place() -> str:
+    """Names the kernel's life and the network namespace; host names and machine ids may be those of a cloned image.
+
+    Where a sandbox hides them a random one stands in: then nobody is known to be dead, and Leases run out.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot}-{Path('/proc/self/ns/net').stat().st_ino}"
+    except OSError:
+        return secrets.token_hex(8)
 
 
 def _address(identity: str) -> bytes:
