@@ -58,4 +58,4 @@ def ask_many(targets: list[tuple[str, str, int]], attempts: int = 4) -> list[dic
     if not targets:
         return []
     with ThreadPoolExecutor(max_workers=min(16, len(targets))) as pool:
-        return list(pool.map(lambda target: ask(*target, attempts=attempts), targets))
+        return list(pool.map(lambda target: ask(target[0], target[1], target[2], attempts), targets))

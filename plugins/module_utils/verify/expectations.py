@@ -106,8 +106,8 @@ def pod_probes(here: Surroundings) -> dict[str, list[Probe]]:
             if other.node == pod.node and other != pod and pod.number == 0:
                 found[pod.name].append(_between_pods(here, pod, other, "pod to pod, same node"))
     for name, others in partners(sorted(first)).items():
-        for other in others:
-            pod, peer = first[name], first[other]
+        for neighbour in others:
+            pod, peer = first[name], first[neighbour]
             found[pod.name].append(_between_pods(here, pod, peer, "pod to pod, across nodes"))
             found[pod.name].append(_mtu(here, pod, peer, mtus.get(name)))
     for pod in first.values():

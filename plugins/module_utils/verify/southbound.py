@@ -23,8 +23,8 @@ def check_southbound(
 ) -> list[Result]:
     """A line for each node and each pod."""
     chassis = {row.columns["name"]: row for row in database.rows("Chassis")}
-    names = {row.uuid: row.columns["name"] for row in chassis.values()}
-    encaps = {row.uuid: (row.columns["type"], row.columns["ip"]) for row in database.rows("Encap")}
+    names = {str(row.uuid): row.columns["name"] for row in chassis.values()}
+    encaps = {str(row.uuid): (row.columns["type"], row.columns["ip"]) for row in database.rows("Encap")}
     bindings = {row.columns["logical_port"]: row for row in database.rows("Port_Binding")}
 
     def place(port: str) -> tuple[str, bool]:
