@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from .addresses import mac_for
 from .ipam import Lease
 from .rows import Parent, Row
+from .selectors import Labels, labels_from_api
 
 ANNOTATION = "ovn"
 """Pod annotation for people and tools: {"ip_address": CIDR, "mac_address": MAC, "gateway_ip": address}."""
@@ -41,6 +42,8 @@ class Pod:
     address: str = ""  # status.podIP: what the pod's interface got, as kubelet saw it
     annotation: str | None = None
     asks: str = ""  # the address that it wants to have
+    labels: Labels = ()
+    ports: tuple[tuple[str, str, int], ...] = ()  # those of its containers that have a name: name, protocol, number
 
     @property
     def key(self) -> tuple[str, str]:
@@ -70,7 +73,19 @@ def pod_from_api(document: Mapping[str, Any]) -> Pod:
         address=status.get("podIP") or "",
         annotation=annotations.get(ANNOTATION),
         asks=(annotations.get(ADDRESS_ANNOTATION) or "").strip(),
+        labels=labels_from_api(metadata.get("labels")),
+        ports=tuple(sorted(_named_ports(spec))),
     )
+
+
+def _named_ports(spec: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:
+    """Ports of the containers, and of those beside them that stay (init containers that are always restarted)."""
+    sidecars = [one for one in spec.get("initContainers") or () if one.get("restartPolicy") == "Always"]
+    for container in (*(spec.get("containers") or ()), *sidecars):
+        for port in container.get("ports") or ():
+            if port.get("name"):
+                protocol = sys.intern(port.get("protocol") or "TCP")
+                yield sys.intern(port["name"]), protocol, int(port["containerPort"])
 
 
 def is_finished(status: Mapping[str, Any]) -> bool:
