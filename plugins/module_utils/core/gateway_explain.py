@@ -215,11 +215,7 @@ def _rewritten(state: _State, action: SetField) -> _State:
 def _tracked(bridge: SharedBridge, state: _State, action: Conntrack, connection: str) -> _State:
     if action.commit:
         state = replace(state, ct_state=CT_TRK | CT_EST, ct_mark=action.mark or 0)
-        return replace(
-            state,
-            source=action.source or state.source,
-            destination=action.destination or state.destination,
-        )
+        return replace(state, source=action.source or state.source)
     if connection == "new":
         return replace(state, ct_state=CT_TRK | CT_NEW, ct_mark=0)
     outside_began = connection == "service"
@@ -231,6 +227,4 @@ def _tracked(bridge: SharedBridge, state: _State, action: Conntrack, connection:
         return replace(state, destination=bridge.pods_alias)
     if action.restore and connection == "node" and from_wire and state.destination == bridge.addresses[0]:
         return replace(state, destination=bridge.connection_alias)
-    if action.restore and outside_began and from_wire:
-        return replace(state, destination=bridge.logical)
     return state

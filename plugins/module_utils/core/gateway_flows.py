@@ -25,7 +25,6 @@ from ipaddress import IPv4Address, IPv4Network
 from .addresses import mac_for
 from .openflow import (
     ARP_REQUEST,
-    CT_EST,
     CT_INV,
     CT_REL,
     CT_RPL,
@@ -289,17 +288,15 @@ def _from_wire(bridge: SharedBridge, pods: int) -> Iterator[Flow]:
     match = Match(ct_state=states(has=CT_TRK | CT_INV), ct_mark=MARK_PODS)
     why = "not valid in a pod's connection; the node, not knowing it, would reset the connection"
     yield Flow("invalid-to-pods", why, FROM_WIRE, 300, match, ())
-    match = Match(ct_state=states(has=CT_TRK | CT_EST, lacks=CT_RPL), ct_mark=MARK_SERVICE)
+    match = Match(eth_type=ETH_IPV4, ct_state=states(has=CT_TRK, lacks=CT_RPL), ct_mark=MARK_SERVICE)
     why = "more of a connection to a node port"
-    yield Flow("service", why, FROM_WIRE, 150, match, (Output(pods),))
+    yield Flow("service", why, FROM_WIRE, 150, match, to_pods)
     why = "a new connection to a node port, whatever service it is"
+    # Not translated: the userspace datapath does not find a translated connection by a packet that OVN has translated.
     commit = Conntrack(bridge.zone, commit=True, mark=MARK_SERVICE)
-    for address in bridge.addresses:
-        target = None if address == bridge.logical else bridge.logical
-        actions = (replace(commit, destination=target), Output(pods))
-        for name, match in _node_ports(bridge, "l4_dst"):
-            here = replace(match, ip_dst=_host(address))
-            yield Flow(f"node-port-{address}-{name}", why, FROM_WIRE, 100, here, actions)
+    for name, match in _node_ports(bridge, "l4_dst"):
+        here = replace(match, ip_dst=_host(bridge.addresses[0]))
+        yield Flow(f"node-port-{name}", why, FROM_WIRE, 100, here, (commit, *to_pods))
 
     match = Match(eth_type=ETH_IPV4, ct_state=states(has=CT_TRK | CT_REL), ct_mark=MARK_PODS)
     yield Flow("icmp-error-to-pods", "about a packet of a pod", ICMP_ERROR, 100, match, to_pods)
@@ -327,18 +324,19 @@ def _from_pods(bridge: SharedBridge, pods: int) -> Iterator[Flow]:
         actions = (rewrite, *to_wire) if bridge.logical != bridge.addresses[0] else to_wire
         yield Flow(f"pods-icmp-{number}", why, CLASSIFY, 400, error, actions)
     why = "the answer of a node port, unless a pod has chosen such a port as its source"
-    look = Conntrack(bridge.zone, table=SERVICE_REPLY)
+    look: tuple[Action, ...] = (Conntrack(bridge.zone, table=SERVICE_REPLY),)
+    if bridge.logical != bridge.addresses[0]:
+        look = (SetField("ip_src", str(bridge.addresses[0])), *look)
     for name, ports in _node_ports(bridge, "l4_src"):
         match = replace(ports, in_port=pods, ip_src=_host(bridge.logical))
-        yield Flow(f"pods-port-{name}", why, CLASSIFY, 300, match, (look,))
+        yield Flow(f"pods-port-{name}", why, CLASSIFY, 300, match, look)
     why = "a pod's connection, already with the node's address"
     yield Flow("pods", why, CLASSIFY, 200, own, (Goto(FROM_PODS),))
     why = "from a LoadBalancer's or an external address: no connection of a pod, so nothing to keep apart"
     yield Flow("pods-external", why, CLASSIFY, 100, ip, to_wire)
 
     match = Match(eth_type=ETH_IPV4, ct_state=states(has=CT_TRK | CT_RPL, lacks=CT_INV))
-    restore = Conntrack(bridge.zone, restore=True)
-    yield Flow("service-reply", "an answer of a service", SERVICE_REPLY, 100, match, (restore, *to_wire))
+    yield Flow("service-reply", "an answer of a service", SERVICE_REPLY, 100, match, to_wire)
     why = "a pod's connection that happens to use a node port as its source"
     yield Flow("service-reply-default", why, SERVICE_REPLY, 1, Match(), (Untrack(), Goto(FROM_PODS)))
     why = "remembered as the pods', leaving with the node's address and a source port that the node does not use"

@@ -87,8 +87,8 @@ class Conntrack:
 
     `table`: look the packet up again there, with its connection's state; without it the flow's next action follows.
     `commit` remembers a new connection, with `mark`. `restore` translates as the connection was committed. `source`
-    and `destination` translate that address when they commit (another source port is taken when the pair is in use)
-    and later as committed.
+    translates the source address of a connection that is committed (another source port is taken when its own is in
+    use) and later as committed.
     """
 
     zone: int
@@ -96,7 +96,6 @@ class Conntrack:
     commit: bool = False
     restore: bool = False
     source: IPv4Address | None = None
-    destination: IPv4Address | None = None
     mark: int | None = None
 
 
@@ -195,8 +194,6 @@ def action_text(action: Action) -> str:
         parts.append("nat")
     elif action.source:
         parts.append(f"nat(src={action.source})")
-    elif action.destination:
-        parts.append(f"nat(dst={action.destination})")
     if action.mark is not None:
         parts.append(f"exec(set_field:{action.mark:#x}->ct_mark)")
     return f"ct({','.join(parts)})"

@@ -231,4 +231,6 @@ class Helper:
 
     def ready(self) -> list[str]:
         """What keeps traffic from flowing."""
-        return [*self.status.problems, *([] if self.status.connected else ["not connected to the bridge"])]
+        if not self.status.connected:
+            return [*self.status.problems, f"not connected to bridge {self.config.bridge}"]
+        return self.status.problems or ([] if self.status.bridge else ["no flows written yet"])

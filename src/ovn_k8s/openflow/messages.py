@@ -244,7 +244,7 @@ def _set_field(field: bytes) -> bytes:
 
 def _conntrack(action: Conntrack) -> bytes:
     inner = b""
-    if action.restore or action.source or action.destination:
+    if action.restore or action.source:
         inner += _nat(action)
     if action.mark is not None:
         inner += _set_field(_field(_NXM, _CT_MARK, struct.pack("!I", action.mark)))
@@ -258,11 +258,9 @@ def _conntrack(action: Conntrack) -> bytes:
 
 
 def _nat(action: Conntrack) -> bytes:
-    address = action.source or action.destination
-    if address is None:
+    if action.source is None:
         return struct.pack("!HHIHxxHH", 0xFFFF, 16, _NICIRA, _NX_NAT, 0, 0)
-    flags = 1 if action.source else 2
-    return struct.pack("!HHIHxxHH4s4x", 0xFFFF, 24, _NICIRA, _NX_NAT, flags, 1, address.packed)
+    return struct.pack("!HHIHxxHH4s4x", 0xFFFF, 24, _NICIRA, _NX_NAT, 1, 1, action.source.packed)
 
 
 def _mac(text: str) -> bytes:

@@ -72,12 +72,23 @@ class Gateway:
             self.node.enter("sysctl", "-qw", f"net.{family}.conf.{NIC}.{name}={value}")
         self.node.vsctl("add-br", BRIDGE, "--", "set", "bridge", BRIDGE, "datapath_type=netdev", "fail_mode=standalone",
                         f"other_config:hwaddr={MAC}", "--", "add-port", BRIDGE, NIC)  # fmt: skip
-        self.node.enter("ip", "address", "add", str(ADDRESS), "dev", BRIDGE)
-        self.node.enter("ip", "link", "set", BRIDGE, "up")
-        self.node.enter("ip", "route", "add", "default", "via", str(NEXTHOP))
+        self.configure_bridge()
         self.lay_out(ADDRESS)
         eventually(lambda: "br-int" in self.node.vsctl("list-br"), "br-int exists")
         self._add_pod()
+
+    def configure_bridge(self) -> None:
+        """What a network manager does whenever the interface appears: with the userspace datapath it goes with OVS."""
+        eventually(lambda: BRIDGE in self.node.enter("ip", "-br", "link"), f"{BRIDGE} exists")
+        self.node.enter("ip", "link", "set", BRIDGE, "up")
+        self.node.enter("ip", "address", "replace", str(ADDRESS), "dev", BRIDGE)
+        self.node.enter("ip", "route", "replace", "default", "via", str(NEXTHOP))
+
+    def restart_switch(self, kill: bool = False) -> None:
+        """Open vSwitch goes and comes back."""
+        self.node.stop_daemon("ovs-vswitchd", kill=kill)
+        self.node.start_switch()
+        self.configure_bridge()
 
     def lay_out(self, address: IPv4Interface) -> None:
         """The northbound rows of the gateway, as role and init commands make them."""
@@ -95,10 +106,13 @@ class Gateway:
     def _add_pod(self) -> None:
         self.ovn.add_pod_port(self.node, "default", "pod", "uid", 3)
         run("ip", "netns", "add", self.pod)
-        self.node.vsctl("add-port", "br-int", "pod0", "--", "set", "interface", "pod0", "type=internal",
-                        f'mac="{small_ovn.mac(POD)}"', "external_ids:iface-id=default_pod")  # fmt: skip
-        eventually(lambda: "pod0" in self.node.enter("ip", "-br", "link"), "pod0 exists")
-        self.node.enter("ip", "link", "set", "pod0", "netns", self.pod)
+        mac = small_ovn.mac(POD)
+        run("ip", "link", "add", "pod0", "address", mac, "netns", self.pod, "type", "veth", "peer", "name", "pod0-host",
+            "netns", self.node.netns)  # fmt: skip
+        self.inside("ethtool", "-K", "pod0", "tx", "off")
+        self.node.enter("ip", "link", "set", "pod0-host", "up")
+        self.node.vsctl("add-port", "br-int", "pod0-host", "--", "set", "interface", "pod0-host",
+                        "external_ids:iface-id=default_pod")  # fmt: skip
         for command in (
             ("address", "add", f"{POD}/24", "dev", "pod0"),
             ("link", "set", "lo", "up"),

@@ -59,8 +59,13 @@ class Traffic:
             self._serve(self.internet, protocol, rig.INTERNET, 9000)
             self._serve(self.node, protocol, "0.0.0.0", 9001)
             self._serve(self.pod, protocol, "0.0.0.0", 9002)
-        time.sleep(0.5)
-        assert not self.ask(self.internet, "tcp", rig.INTERNET, 9000).error
+        for namespace, address, port in (
+            (self.internet, rig.INTERNET, 9000),
+            (self.node, "127.0.0.1", 9001),
+            (self.pod, "127.0.0.1", 9002),
+        ):
+            for protocol in ("tcp", "udp"):
+                self.eventually(namespace, protocol, address, port)
 
     def _serve(self, namespace: str, protocol: str, address: str, port: int) -> None:
         self.gateway.spawn(namespace, sys.executable, str(ECHO), "serve", protocol, address, str(port))
@@ -82,4 +87,5 @@ class Traffic:
         deadline = time.monotonic() + seconds
         while (answer := self.ask(namespace, protocol, address, port)).error:
             assert time.monotonic() < deadline, f"{namespace} {protocol} {address}:{port}: {answer.error}"
+            time.sleep(0.1)
         return answer
