@@ -19,6 +19,7 @@ LAUNCHERS = {
     "ovn-k8s-watcher": "ovn_k8s.watcher.__main__",
     "ovn-k8s-node": "ovn_k8s.node.__main__",
     "ovn-k8s-overlay": "ovn_k8s.overlay.__main__",
+    "ovn-k8s-gateway-helper": "ovn_k8s.gateway.__main__",
 }
 """Program -> module whose `main()` it calls."""
 LAUNCHER_DIRECTORY = Path("/usr/local/bin")

@@ -146,7 +146,7 @@ def test_what_we_encode_is_what_ovs_ofctl_encodes(gateway: rig.Gateway, tmp_path
 
 def test_a_bundle_with_a_wrong_flow_changes_nothing(gateway: rig.Gateway) -> None:
     flows = gateway_flows(SharedBridge(1, 2, rig.MAC, (rig.ADDRESS.ip,)))
-    wrong = next(flow for flow in flows if flow.name == "service-reply")
+    wrong = next(flow for flow in flows if flow.name == "pods-commit")
     with Channel(f"{gateway.node.directory}/{rig.BRIDGE}.mgmt") as channel:
         channel.replace(flows, COOKIE)
         with pytest.raises(Refused):
