@@ -21,6 +21,7 @@ from .windows_parts import LAUNCHER, PYWIN32, PartError, Parts
 MANIFEST = "bundle.json"
 LAUNCHER_NAME = "distlib/t64.exe"
 LAUNCHERS: Mapping[str, str] = {
+    "ovn-k8s-cni.exe": "ovn_k8s.windows.cni_shim",
     "ovn-k8s-hns.exe": "ovn_k8s.windows.hns",
 }
 """Executable to the module whose `main` it runs."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -33,7 +34,11 @@ from lab.windows import wine  # noqa: E402
 from lab.windows.hcn_emulator import Emulator  # noqa: E402
 from lab.windows.hcn_model import Model, State  # noqa: E402
 
-__all__ = ["ROOT", "Emulator", "Model", "PartError", "Parts", "State", "Windows", "bundle_files", "wine"]
+__all__ = ["ROOT", "TURNS", "Emulator", "Model", "PartError", "Parts", "State", "Windows", "bundle_files", "wine"]
+
+
+TURNS = int(os.environ.get("OVN_K8S_TEST_TURNS", "100"))
+"""How often tests repeat what must not leak; 500 was run too."""
 
 
 class Windows:

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the ovn_k8s.cluster authors
+"""What the service does: keep the node's networks right, and answer CNI.
+
+Level-triggered: each round compares what HNS has with what is wanted, so it makes no difference whether a network was
+lost at a restart, removed by a person, or never made.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from ovn_k8s.core.hns.errors import HnsError
+
+from . import hybrid_overlay
+from .config import NodeConfig
+from .host_network import Hcn, carry_out, read_inventory
+from .hybrid_overlay import Peer
+
+LOG = logging.getLogger(__name__)
+
+ROUND_SECONDS = 30.0
+FIRST_DELAY_SECONDS = 1.0
+
+
+class Agent:
+    """Runs rounds until it is stopped. `peers` gives the other nodes, or None while nobody knows them."""
+
+    def __init__(
+        self,
+        library: Hcn,
+        config: NodeConfig,
+        peers: Callable[[], tuple[Peer, ...] | None] = lambda: None,
+        *,
+        round_seconds: float = ROUND_SECONDS,
+    ) -> None:
+        self._library = library
+        self._config = config
+        self._peers = peers
+        self._round_seconds = round_seconds
+        self._stop = threading.Event()
+        self._look = threading.Event()
+        self.ready = threading.Event()
+        """The networks have been right once."""
+
+    def look(self) -> None:
+        """Something may have changed: do not wait for the next round."""
+        self._look.set()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._look.set()
+
+    def run(self) -> None:
+        """Rounds, until `stop`. A failure is logged and tried again, slower each time up to the length of a round."""
+        delay = FIRST_DELAY_SECONDS
+        while not self._stop.is_set():
+            self._look.clear()
+            try:
+                self.round()
+                delay = FIRST_DELAY_SECONDS
+                self._look.wait(self._round_seconds)
+            except HnsError as error:
+                LOG.error("the networks of this node are not right: %s", error)
+                self._look.wait(delay)
+                delay = min(delay * 2, self._round_seconds)
+
+    def round(self) -> None:
+        """Look once, and change what is not as it should be. Raises HnsError."""
+        actual = read_inventory(self._library)
+        plan = hybrid_overlay.plan(self._config, self._peers(), actual)
+        if plan:
+            LOG.info("to do: %s", "; ".join(map(str, plan.actions)))
+            carry_out(self._library, plan, actual)
+            LOG.info("done")
+        self.ready.set()

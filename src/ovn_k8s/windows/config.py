@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the ovn_k8s.cluster authors
+"""C:\\ProgramData\\ovn-k8s\\node.toml: what a Windows node knows about its own place in the network."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Any
+
+from ovn_k8s.core.addresses import AddressError, parse_address, parse_network, router_address
+from ovn_k8s.core.hns.objects import SMALLEST_OVERLAY_VSID
+
+NETWORK = "OVNKubernetesHybridOverlayNetwork"
+"""Name of the overlay network; upstream's own agent for Windows uses the same."""
+VNI = 4097
+
+
+class ConfigError(Exception):
+    """The file is missing or says something impossible; the message names the file, the key and the value."""
+
+
+@dataclass(frozen=True)
+class NodeConfig:
+    """The whole file. `adapter` empty leaves the choice to HNS."""
+
+    node_name: str
+    node_address: IPv4Address
+    cluster_cidr: IPv4Network
+    service_cidr: IPv4Network
+    node_subnet: IPv4Network
+    adapter: str = ""
+    vni: int = VNI
+
+    @property
+    def gateway(self) -> IPv4Address:
+        """The overlay router's address in the node's subnet."""
+        return router_address(self.node_subnet)
+
+
+def load(path: Path) -> NodeConfig:
+    """Read the file. Raises ConfigError."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}; the role windows_worker writes it") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+    try:
+        return _parse(document)
+    except (AddressError, ValueError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _parse(document: Mapping[str, Any]) -> NodeConfig:
+    known = ("node_name", "node_address", "cluster_cidr", "service_cidr", "node_subnet", "adapter", "vni")
+    unknown = sorted(set(document) - set(known))
+    if unknown:
+        raise ValueError(f"unknown key {', '.join(unknown)}; there are {', '.join(known)}")
+    missing = [key for key in known[:5] if key not in document]
+    if missing:
+        raise ValueError(f"{', '.join(missing)} missing")
+    name, adapter, vni = document["node_name"], document.get("adapter", ""), document.get("vni", VNI)
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"node_name is {name!r}, not a name")
+    if not isinstance(adapter, str):
+        raise ValueError(f"adapter is {adapter!r}, not a name")
+    if not isinstance(vni, int) or not SMALLEST_OVERLAY_VSID <= vni < 1 << 24:
+        raise ValueError(f"vni is {vni!r}, not a number from {SMALLEST_OVERLAY_VSID}")
+    config = NodeConfig(
+        name,
+        parse_address(document["node_address"]),
+        parse_network(document["cluster_cidr"]),
+        parse_network(document["service_cidr"]),
+        parse_network(document["node_subnet"]),
+        adapter,
+        vni,
+    )
+    if not config.node_subnet.subnet_of(config.cluster_cidr):
+        raise ValueError(f"node_subnet {config.node_subnet} is not in cluster_cidr {config.cluster_cidr}")
+    if config.cluster_cidr.overlaps(config.service_cidr):
+        raise ValueError(f"service_cidr {config.service_cidr} overlaps cluster_cidr {config.cluster_cidr}")
+    return config

@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the ovn_k8s.cluster authors
+"""What CNI asks on a Windows node with containerd: an HNS endpoint in the HCN namespace of each pod sandbox.
+
+containerd calls ADD once for a sandbox; the pod's containers join its namespace by themselves. The address is HNS's
+choice from the node's subnet. Adding and deleting twice is the same as once.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from ovn_k8s.cni.protocol import CniError, Code, Request, valid_attachments
+from ovn_k8s.core.hns import hcn
+from ovn_k8s.core.hns.errors import HnsError
+from ovn_k8s.core.hns.objects import Dns, Endpoint
+from ovn_k8s.core.hns.reading import is_guid
+
+from .config import NETWORK, NodeConfig
+from .hcn_errors import HcnCallError, HcnTimeout
+from .host_network import Hcn, read_all, within
+from .hybrid_overlay import pod_policies
+from .kinds import Kind
+from .sandboxes import Sandbox, Sandboxes
+
+LOG = logging.getLogger(__name__)
+
+Result = dict[str, Any] | None
+
+TURN_SECONDS = 60.0
+DELETE_SECONDS = 20.0
+ALREADY_THERE = frozenset({0x803B0014, 0x803B002B})
+"""An endpoint that is in the namespace already."""
+
+
+class PodNetwork:
+    """Answers CNI requests. Any thread may call `handle`."""
+
+    def __init__(
+        self, library: Hcn, config: NodeConfig, sandboxes: Sandboxes, *, delete_seconds: float = DELETE_SECONDS
+    ) -> None:
+        self._library = library
+        self._config = config
+        self._sandboxes = sandboxes
+        self._delete_seconds = delete_seconds
+        self._network = ""
+        self._turns: dict[str, threading.Lock] = {}
+        self._turns_lock = threading.Lock()
+
+    def handle(self, request: Request) -> Result:
+        """The result of a request. Raises CniError."""
+        operations = {
+            "ADD": self.add,
+            "DEL": self.delete,
+            "CHECK": self.check,
+            "GC": self.collect,
+            "STATUS": self.status,
+        }
+        try:
+            return operations[request.command](request)
+        except HcnTimeout as error:
+            raise CniError(Code.TRY_AGAIN_LATER, "HNS does not answer", str(error)) from error
+        except HnsError as error:
+            raise CniError(Code.INTERFACE_FAILURE, f"{request.command} failed in HNS", str(error)) from error
+
+    def add(self, request: Request) -> Result:
+        """ADD: the endpoint is there, and in the namespace."""
+        pod = _pod(request)
+        namespace = _namespace(request)
+        with self._turn(pod):
+            for other in self._sandboxes.all():
+                if other.pod == pod and other.container_id != request.container_id:
+                    # The pod has a new sandbox, so its old one is dead whether DEL came for it or not.
+                    self._remove(other)
+            stored = self._sandboxes.find(request.container_id)
+            endpoint = self._read(stored.endpoint) if stored else None
+            if stored is None or stored.namespace != namespace:
+                if stored is not None:
+                    self._remove(stored)
+                    endpoint = None
+                stored = Sandbox(request.container_id, request.ifname, pod, namespace, str(uuid.uuid4()))
+                # Written down first: after a crash from here on, DEL finds what there is to remove.
+                self._sandboxes.save(stored)
+            if endpoint is None:
+                endpoint = self._create(request, stored)
+            if endpoint.namespace != namespace:
+                self._join(stored)
+            return _result(request, stored, endpoint)
+
+    def delete(self, request: Request) -> Result:
+        """DEL: the endpoint is gone."""
+        stored = self._sandboxes.find(request.container_id)
+        if stored is not None:
+            with self._turn(stored.pod):
+                self._remove(stored)
+        return None
+
+    def check(self, request: Request) -> Result:
+        """CHECK: what ADD made is still so."""
+        stored = self._sandboxes.find(request.container_id)
+        endpoint = self._read(stored.endpoint) if stored else None
+        if stored is None or endpoint is None:
+            raise CniError(Code.CHECK_FAILED, f"container {request.container_id} has no endpoint")
+        if endpoint.namespace != _namespace(request):
+            said = f"it is in {endpoint.namespace or 'no namespace'}"
+            raise CniError(Code.CHECK_FAILED, f"endpoint {stored.pod} is not in namespace {request.netns}", said)
+        previous = request.config.get("prevResult") or {}
+        told = {str(ip.get("address", "")).partition("/")[0] for ip in previous.get("ips") or []}
+        has = {address.address for address in endpoint.addresses or ()}
+        if told and told != has:
+            raise CniError(Code.CHECK_FAILED, f"endpoint {stored.pod} has {sorted(has)}, not {sorted(told)}")
+        return None
+
+    def collect(self, request: Request) -> Result:
+        """GC: endpoints of sandboxes that the runtime no longer knows go."""
+        valid = valid_attachments(request.config)
+        for stored in list(self._sandboxes.all()):
+            if (stored.container_id, stored.ifname) not in valid:
+                with self._turn(stored.pod):
+                    self._remove(stored)
+        return None
+
+    def status(self, request: Request) -> Result:
+        """STATUS: ADD could succeed."""
+        try:
+            self._network_id()
+        except HnsError as error:
+            raise CniError(Code.NOT_AVAILABLE, f"network {NETWORK} is not there", str(error)) from error
+        return None
+
+    # ---- steps
+
+    def _create(self, request: Request, stored: Sandbox) -> Endpoint:
+        wanted = Endpoint(stored.pod, dns=_dns(request.config), policies=pod_policies(self._config), id=stored.endpoint)
+        network = self._network_id()
+        try:
+            created = self._library.create(Kind.ENDPOINT, hcn.write_endpoint(wanted, network), network)
+        except HcnCallError as error:
+            self._network = ""
+            if not error.is_not_found:
+                raise
+            # The network was made again since its id was looked up.
+            network = self._network_id()
+            created = self._library.create(Kind.ENDPOINT, hcn.write_endpoint(wanted, network), network)
+        endpoint = hcn.read_endpoint(created)
+        if not endpoint.addresses:
+            self._remove(stored)
+            raise CniError(Code.INTERFACE_FAILURE, f"HNS gave endpoint {stored.pod} no address")
+        return endpoint
+
+    def _join(self, stored: Sandbox) -> None:
+        request = hcn.namespace_endpoint("Add", stored.endpoint)
+        try:
+            self._library.modify(Kind.NAMESPACE, stored.namespace, request)
+        except HcnCallError as error:
+            if error.code in ALREADY_THERE:
+                return
+            self._remove(stored)
+            if error.is_not_found:
+                what = f"namespace {stored.namespace} does not exist"
+                raise CniError(Code.UNKNOWN_CONTAINER, what, str(error)) from error
+            raise
+
+    def _remove(self, stored: Sandbox) -> None:
+        def remove() -> None:
+            leave = hcn.namespace_endpoint("Remove", stored.endpoint)
+            with _unless_gone():
+                self._library.modify(Kind.NAMESPACE, stored.namespace, leave)
+            with _unless_gone():
+                self._library.delete(Kind.ENDPOINT, stored.endpoint)
+
+        within(self._delete_seconds, f"deletion of endpoint {stored.pod}", remove)
+        self._sandboxes.remove(stored.container_id)
+
+    def _read(self, endpoint_id: str) -> Endpoint | None:
+        try:
+            return hcn.read_endpoint(self._library.read(Kind.ENDPOINT, endpoint_id))
+        except HcnCallError as error:
+            if error.is_not_found:
+                return None
+            raise
+
+    def _network_id(self) -> str:
+        if not self._network:
+            found = [n for n in read_all(self._library, Kind.NETWORK, hcn.read_network) if n.name == NETWORK]
+            if len(found) != 1:
+                raise HnsError(
+                    f"HNS has {len(found)} networks {NETWORK}; the service ovn-k8s makes one when the node's "
+                    "configuration is right: see its log"
+                )
+            self._network = found[0].id
+        return self._network
+
+    @contextmanager
+    def _turn(self, pod: str) -> Iterator[None]:
+        with self._turns_lock:
+            lock = self._turns.setdefault(pod, threading.Lock())
+        if not lock.acquire(timeout=TURN_SECONDS):
+            raise CniError(Code.TRY_AGAIN_LATER, f"another operation on pod {pod} is still running")
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+@contextmanager
+def _unless_gone() -> Iterator[None]:
+    try:
+        yield
+    except HcnCallError as error:
+        if not error.is_not_found:
+            raise
+
+
+def _pod(request: Request) -> str:
+    namespace, name = request.args.get("K8S_POD_NAMESPACE", ""), request.args.get("K8S_POD_NAME", "")
+    if not namespace or not name:
+        raise CniError(Code.INVALID_ENVIRONMENT, "CNI_ARGS has no K8S_POD_NAMESPACE or no K8S_POD_NAME")
+    return f"{namespace}_{name}"
+
+
+def _namespace(request: Request) -> str:
+    netns = request.netns
+    if not is_guid(netns):
+        raise CniError(
+            Code.INVALID_ENVIRONMENT,
+            f"CNI_NETNS {netns!r} is no HCN namespace",
+            "this runtime is not supported here; containerd gives the GUID of a namespace",
+        )
+    return netns.strip("{}").lower()
+
+
+def _dns(config: Mapping[str, Any]) -> Dns | None:
+    told = (config.get("runtimeConfig") or {}).get("dns") or {}
+    if not told:
+        return None
+    return Dns(
+        search=tuple(map(str, told.get("searches") or ())),
+        servers=tuple(map(str, told.get("servers") or ())),
+        options=tuple(map(str, told.get("options") or ())),
+    )
+
+
+def _result(request: Request, stored: Sandbox, endpoint: Endpoint) -> dict[str, Any]:
+    ips = []
+    for address in endpoint.addresses or ():
+        ip: dict[str, Any] = {"address": f"{address.address}/{address.prefix_length}", "interface": 0}
+        if endpoint.gateway:
+            ip["gateway"] = endpoint.gateway
+        if request.version == "0.4.0":
+            ip["version"] = "4"
+        ips.append(ip)
+    dns = endpoint.dns or Dns()
+    told: dict[str, Any] = {
+        "nameservers": list(dns.servers),
+        "domain": dns.domain,
+        "search": list(dns.search),
+        "options": list(dns.options),
+    }
+    return {
+        "cniVersion": request.version,
+        "interfaces": [
+            {"name": stored.pod, "mac": (endpoint.mac or "").replace("-", ":").lower(), "sandbox": request.netns}
+        ],
+        "ips": ips,
+        "routes": [{"dst": "0.0.0.0/0", "gw": endpoint.gateway}] if endpoint.gateway else [],
+        "dns": {key: value for key, value in told.items() if value},
+    }

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the ovn_k8s.cluster authors
+"""The Windows service `ovn-k8s`.
+
+`python -m ovn_k8s.windows.service` is what the service control manager starts; with `install` or `remove` it registers
+the service or takes it away. It starts with the machine, and is restarted when it ends without having been told to.
+"""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pywintypes
+import servicemanager
+import win32service
+import win32serviceutil
+import winerror
+
+from ovn_k8s.core.hns.errors import HnsError
+
+from .agent import Agent
+from .cni_service import CniService
+from .config import ConfigError, load
+from .folders import data_folder, private
+from .hcn_library import HcnLibrary
+from .pod_network import PodNetwork
+from .sandboxes import Sandboxes
+
+LOG = logging.getLogger(__name__)
+
+NAME = "ovn-k8s"
+DISPLAY_NAME = "ovn-k8s: pod network of this node"
+DESCRIPTION = "Keeps the HNS networks of this Kubernetes node and gives pods their endpoints."
+RESTART_MS = (1_000, 5_000, 30_000)
+FORGET_FAILURES_SECONDS = 3600
+LOG_BYTES, LOG_FILES = 5 << 20, 5
+
+
+class _EventLog(logging.Handler):
+    """Errors go to the event log too, where people of Windows look."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        servicemanager.LogErrorMsg(self.format(record))
+
+
+def _start_logging() -> None:
+    folder = data_folder() / "log"
+    private(folder)
+    file = logging.handlers.RotatingFileHandler(
+        folder / "ovn-k8s.log", maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8"
+    )
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    events = _EventLog(logging.ERROR)
+    events.setFormatter(logging.Formatter("%(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[file, events])
+
+
+class Service(win32serviceutil.ServiceFramework):  # type: ignore[misc]
+    """The service, as the service control manager sees it."""
+
+    _svc_name_ = NAME
+
+    def __init__(self, args: list[str]) -> None:
+        super().__init__(args)
+        self._agent: Agent | None = None
+        self._cni: CniService | None = None
+        self._told_to_stop = threading.Event()
+
+    def SvcRun(self) -> None:
+        """As in the base class, but a failure whose reason we know ends with an exit code and no traceback."""
+        self.ReportServiceStatus(win32service.SERVICE_RUNNING)
+        _start_logging()
+        try:
+            self._run()
+        except (ConfigError, HnsError) as error:
+            LOG.error("%s", error)
+            code = winerror.ERROR_SERVICE_SPECIFIC_ERROR
+            self.ReportServiceStatus(win32service.SERVICE_STOPPED, win32ExitCode=code, svcExitCode=1)
+        except Exception:
+            LOG.exception("the service ends by an error that nobody foresaw")
+            raise
+        else:
+            self.ReportServiceStatus(win32service.SERVICE_STOP_PENDING)
+
+    def _run(self) -> None:
+        folder = data_folder()
+        config = load(folder / "node.toml")
+        library = HcnLibrary()
+        version = library.version()
+        pods = PodNetwork(library, config, Sandboxes(folder / "sandboxes"))
+        self._cni = CniService(pods.handle)
+        self._agent = Agent(library, config)
+        keeper = threading.Thread(target=self._agent.run, name="networks")
+        keeper.start()
+        LOG.info("started on node %s, HNS %s, pods in %s", config.node_name, version, config.node_subnet)
+        if self._told_to_stop.is_set():
+            self.SvcStop()
+        self._cni.serve()
+        self._agent.stop()
+        keeper.join()
+        LOG.info("stopped")
+
+    def SvcStop(self) -> None:
+        self.ReportServiceStatus(win32service.SERVICE_STOP_PENDING, waitHint=30_000)
+        self._told_to_stop.set()
+        if self._agent is not None:
+            self._agent.stop()
+        if self._cni is not None:
+            self._cni.stop()
+
+    SvcShutdown = SvcStop
+
+
+def install(depends: list[str]) -> None:
+    """Register the service, or bring it up to date. It is not started."""
+    command = f'"{Path(sys.executable)}" -m ovn_k8s.windows.service'
+    manager = win32service.OpenSCManager(None, None, win32service.SC_MANAGER_ALL_ACCESS)
+    own, auto, normal = (
+        win32service.SERVICE_WIN32_OWN_PROCESS,
+        win32service.SERVICE_AUTO_START,
+        win32service.SERVICE_ERROR_NORMAL,
+    )
+    access = win32service.SERVICE_ALL_ACCESS
+    try:
+        try:
+            service = win32service.OpenService(manager, NAME, access)
+        except pywintypes.error as error:
+            if error.winerror != winerror.ERROR_SERVICE_DOES_NOT_EXIST:
+                raise
+            service = win32service.CreateService(
+                manager, NAME, DISPLAY_NAME, access, own, auto, normal, command, None, 0, depends or None, None, None
+            )
+        else:
+            win32service.ChangeServiceConfig(
+                service, own, auto, normal, command, None, 0, depends or None, None, None, DISPLAY_NAME
+            )
+        try:
+            win32service.ChangeServiceConfig2(service, win32service.SERVICE_CONFIG_DESCRIPTION, DESCRIPTION)
+            _recover_by_restart(service)
+        finally:
+            win32service.CloseServiceHandle(service)
+    finally:
+        win32service.CloseServiceHandle(manager)
+
+
+def _recover_by_restart(service: Any) -> None:
+    actions = [(win32service.SC_ACTION_RESTART, milliseconds) for milliseconds in RESTART_MS]
+    failure = {"ResetPeriod": FORGET_FAILURES_SECONDS, "RebootMsg": "", "Command": "", "Actions": actions}
+    try:
+        win32service.ChangeServiceConfig2(service, win32service.SERVICE_CONFIG_FAILURE_ACTIONS, failure)
+        # Also when it ends by itself with an error, not only when it crashes.
+        win32service.ChangeServiceConfig2(service, win32service.SERVICE_CONFIG_FAILURE_ACTIONS_FLAG, True)
+    except pywintypes.error as error:
+        # Wine's service control manager has no recovery.
+        if error.winerror != winerror.ERROR_INVALID_LEVEL:
+            raise
+        print("this service control manager does not restart services that fail", file=sys.stderr)
+
+
+def remove() -> None:
+    """Take the service away; one that runs goes when it has stopped."""
+    try:
+        win32serviceutil.RemoveService(NAME)
+    except pywintypes.error as error:
+        if error.winerror != winerror.ERROR_SERVICE_DOES_NOT_EXIST:
+            raise
+
+
+def main() -> int:
+    """Run as the service, or `install [--depends NAME]...`, or `remove`; the exit status."""
+    arguments = sys.argv[1:]
+    if not arguments:
+        servicemanager.Initialize(NAME, None)
+        servicemanager.PrepareToHostSingle(Service)
+        servicemanager.StartServiceCtrlDispatcher()
+        return 0
+    if arguments[0] == "install" and all(word == "--depends" for word in arguments[1::2]):
+        install(arguments[2::2])
+        return 0
+    if arguments == ["remove"]:
+        remove()
+        return 0
+    print(__doc__, file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the ovn_k8s.cluster authors
+"""The service under the service control manager, its named pipe, and the CNI executable.
+
+Evidence: Wine. The service, the pipe and the executable are real; HNS is a model.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from windows_machine import TURNS, Windows
+
+CNI = r"C:\Program Files\ovn-k8s\bin\ovn-k8s-cni.exe"
+CONFIG = """
+node_name = "win1"
+node_address = "192.0.2.21"
+cluster_cidr = "10.244.0.0/16"
+service_cidr = "10.96.0.0/16"
+node_subnet = "10.244.5.0/24"
+adapter = "Ethernet"
+"""
+NETWORKS = ["BaseOVNKubernetesHybridOverlayNetwork", "OVNKubernetesHybridOverlayNetwork"]
+
+
+class Node:
+    """The machine with the service on it."""
+
+    def __init__(self, windows: Windows) -> None:
+        self.windows = windows
+        self.data = windows.machine.path(r"C:\ProgramData\ovn-k8s")
+
+    def control(self, *arguments: str) -> None:
+        done = self.windows.machine.python("-m", "ovn_k8s.windows.service", *arguments)
+        assert done.returncode == 0, done.stderr
+
+    def sc(self, verb: str) -> str:
+        return self.windows.machine.run("sc", verb, "ovn-k8s", seconds=180).stdout
+
+    def wait(self, what: str, condition: Callable[[], bool], seconds: float = 90.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, f"{what}\n{self.sc('query')}\n{self.log()}"
+            time.sleep(0.5)
+
+    def networks(self) -> list[str]:
+        return sorted(str(network["Name"]) for network in self.windows.model.state.networks.values())
+
+    def log(self) -> str:
+        file = self.data / "log" / "ovn-k8s.log"
+        return file.read_text() if file.exists() else ""
+
+    def start(self) -> None:
+        self.sc("start")
+        self.wait("the networks are not made", lambda: self.networks() == NETWORKS)
+        self.wait("CNI is not served", lambda: self.cni("STATUS", "")[0] == 0)
+
+    def stop(self) -> None:
+        self.sc("stop")
+        self.wait("the service does not stop", lambda: "STOPPED" in self.sc("query"))
+
+    def namespace(self) -> str:
+        code, handle, _, record = self.windows.model.call("HcnCreateNamespace", "", 0, '{"Type": "Guest"}')
+        assert code == 0, record
+        return self.windows.model.handles.pop(handle)[1]
+
+    def cni(self, command: str, container: str, netns: str = "", pod: str = "web", **config: Any) -> tuple[int, Any]:
+        environment = {
+            "CNI_COMMAND": command,
+            "CNI_CONTAINERID": container,
+            "CNI_NETNS": netns,
+            "CNI_IFNAME": "eth0",
+            "CNI_PATH": r"C:\opt\cni\bin",
+            "CNI_ARGS": f"IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME={pod}",
+        }
+        stdin = json.dumps({"cniVersion": "1.1.0", "name": "ovn-k8s", "type": "ovn-k8s-cni", **config})
+        done = self.windows.machine.run(CNI, stdin=stdin, environment=environment)
+        assert "Traceback" not in done.stderr, done.stderr
+        return done.returncode, json.loads(done.stdout) if done.stdout.strip() else None
+
+
+@pytest.fixture
+def node(windows: Windows) -> Iterator[Node]:
+    made = Node(windows)
+    made.data.mkdir(parents=True, exist_ok=True)
+    (made.data / "node.toml").write_text(CONFIG)
+    made.control("install")
+    try:
+        yield made
+    finally:
+        made.sc("stop")
+        made.control("remove")
+        for record in (made.data / "sandboxes").glob("*.json"):
+            record.unlink()
+
+
+def test_a_pods_life_through_the_executable(node: Node) -> None:
+    code, reply = node.cni("ADD", "c1", node.namespace())
+    assert (code, reply["code"]) == (1, 11)
+    assert "does not answer" in reply["msg"]
+    assert node.cni("VERSION", "")[1]["supportedVersions"][-1] == "1.1.0"
+
+    node.start()
+    namespace = node.namespace()
+    dns = {"servers": ["10.96.0.10"], "searches": ["default.svc.cluster.local"]}
+    code, added = node.cni("ADD", "c1", namespace, runtimeConfig={"dns": dns})
+    assert code == 0, added
+    assert added["ips"] == [{"address": "10.244.5.3/24", "interface": 0, "gateway": "10.244.5.1"}]
+    assert added["dns"] == {"nameservers": ["10.96.0.10"], "search": ["default.svc.cluster.local"]}
+    (endpoint,) = node.windows.model.state.endpoints.values()
+    assert endpoint["HostComputeNamespace"].lower() == namespace
+    assert node.cni("CHECK", "c1", namespace, prevResult=added) == (0, None)
+
+    # The service starts again, by itself or not: pods keep what they have.
+    node.stop()
+    node.start()
+    assert node.cni("ADD", "c1", namespace, runtimeConfig={"dns": dns}) == (0, added)
+    code, failed = node.cni("ADD", "c2", "container:abc", pod="other")
+    assert (code, failed["code"]) == (1, 4)
+    assert node.cni("DEL", "c1") == (0, None)
+    assert node.windows.model.state.endpoints == {}
+    assert "started on node win1, HNS 13.2, pods in 10.244.5.0/24" in node.log()
+
+
+PODS_IN_A_ROW = """
+import ctypes, json
+import win32api, win32service
+from ovn_k8s.windows.cni_shim import ask
+
+manager = win32service.OpenSCManager(None, None, win32service.SC_MANAGER_CONNECT)
+service = win32service.OpenService(manager, "ovn-k8s", win32service.SERVICE_QUERY_STATUS)
+pid = win32service.QueryServiceStatusEx(service)["ProcessId"]
+process = win32api.OpenProcess(0x0400, False, pid)
+count = ctypes.WinDLL("kernel32").GetProcessHandleCount
+count.argtypes = (ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint32))
+def handles():
+    number = ctypes.c_uint32()
+    assert count(int(process), ctypes.byref(number))
+    return number.value
+
+def call(command, turn):
+    environment = {"CNI_COMMAND": command, "CNI_CONTAINERID": f"c{turn}", "CNI_NETNS": NAMESPACE, "CNI_IFNAME": "eth0",
+                   "CNI_ARGS": f"K8S_POD_NAMESPACE=default;K8S_POD_NAME=pod{turn}"}
+    code, stdout = ask({"env": environment, "stdin": json.dumps({"cniVersion": "1.0.0", "name": "ovn-k8s"})})
+    assert code == 0, stdout
+
+marks = []
+for turn in range(TURNS):
+    call("ADD", turn)
+    call("DEL", turn)
+    if turn in (TURNS // 4, TURNS - 1):
+        marks.append(handles())
+print(json.dumps(marks))
+"""
+
+
+def test_pods_in_a_row_leave_no_handle(node: Node) -> None:
+    node.start()
+    script = f"NAMESPACE, TURNS = {node.namespace()!r}, {TURNS}\n{PODS_IN_A_ROW}"
+    before, after = node.windows.script(script, seconds=280)
+    assert after - before <= 10
+    assert node.windows.model.state.endpoints == {}
+    assert node.windows.model.handles == {}
+
+
+def test_a_restart_of_the_machine_brings_the_networks_back(node: Node) -> None:
+    node.start()
+    node.windows.machine.stop()
+    node.windows.model.reboot()
+    assert node.networks() == NETWORKS[:1]
+    node.windows.machine.start()
+    node.wait("the networks do not come back", lambda: node.networks() == NETWORKS)
+    node.wait("CNI is not served", lambda: node.cni("STATUS", "")[0] == 0)
+    assert node.cni("ADD", "c1", node.namespace())[0] == 0
+
+
+def test_a_wrong_configuration_is_said_and_ends_the_service(node: Node) -> None:
+    (node.data / "node.toml").write_text(CONFIG.replace("10.244.5.0/24", "10.99.5.0/24"))
+    node.sc("start")
+    node.wait("the service does not give up", lambda: "STOPPED" in node.sc("query"))
+    assert "node_subnet 10.99.5.0/24 is not in cluster_cidr 10.244.0.0/16" in node.log()
+    assert node.networks() == []
