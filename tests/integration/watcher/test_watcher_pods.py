@@ -110,16 +110,24 @@ def test_a_pod_of_the_same_name_never_inherits(world: World) -> None:
     assert row.uuid in second.columns["ports"]
 
 
+def await_waiting(world: World, count: int) -> None:
+    """Wait until so many objects wait."""
+    for last in eventually():
+        if world.watcher.metric("ovn_k8s_watcher_waiting_objects") == count:
+            return
+        assert not last
+
+
 def test_a_pod_waits_for_the_switch_of_its_node(world: World) -> None:
     world.watcher.start()
     world.objects.pod("early", "linux3")
     world.objects.pod("plain")
     wait_for(world, "plain")
+    await_waiting(world, 1)
     assert "no logical switch" in world.watcher.log.read_text()
-    assert world.watcher.metric("ovn_k8s_watcher_waiting_objects") == 1
     world.nb.add_cluster(linux1="10.244.1.0/24", linux2="10.244.2.0/24", linux3="10.244.3.0/24")
     assert wait_for(world, "plain", "early")["early"] == "10.244.3.3"
-    assert world.watcher.metric("ovn_k8s_watcher_waiting_objects") == 0
+    await_waiting(world, 0)
 
 
 def test_a_full_subnet_lets_the_next_pod_in_when_one_ends(world: World) -> None:
