@@ -9,17 +9,19 @@ import logging
 import threading
 import time
 from collections.abc import Iterable
+from typing import Any
 
 from ovn_k8s.core.ipam import AddressBook
 from ovn_k8s.core.plan import Plan
 from ovn_k8s.core.pods import Pod, pod_from_api
+from ovn_k8s.core.policies import Namespace, NetworkPolicy, namespace_from_api, policy_from_api
 from ovn_k8s.core.services import EndpointSlice, Service, endpoint_slice_from_api, service_from_api
 from ovn_k8s.kubernetes.api import Api
 from ovn_k8s.kubernetes.informer import Informer
 from ovn_k8s.ovsdb.monitor import Monitor
 from ovn_k8s.ovsdb.replica import Replica
 
-from . import pods, services
+from . import pods, policies, services
 from .annotations import Annotator
 from .config import Config
 from .events import EventRecorder
@@ -36,6 +38,11 @@ TABLES = {
     "Logical_Switch_Port": Monitor(("name", "addresses", "port_security", "options", "external_ids")),
     "Load_Balancer": Monitor(("name", "vips", "protocol", "options", "external_ids")),
     "Load_Balancer_Group": Monitor(("name", "load_balancer")),
+    "Port_Group": Monitor(("name", "ports", "acls", "external_ids")),
+    "ACL": Monitor(
+        ("name", "direction", "priority", "match", "action", "log", "severity", "options", "external_ids"),
+    ),
+    "Address_Set": Monitor(("name", "addresses", "external_ids")),
 }
 STUCK_S = 60.0
 """After so long without a sign of life the writer counts as stuck; a transaction may take 10 s."""
@@ -61,6 +68,12 @@ class Watcher:
             self._slice_changed,
             index=services.service_of,
         )
+        self.namespaces: Informer[Namespace] = Informer(
+            self._api, "/api/v1/namespaces", namespace_from_api, self._namespace_changed
+        )
+        self.policies: Informer[NetworkPolicy] = Informer(
+            self._api, "/apis/networking.k8s.io/v1/networkpolicies", policy_from_api, self._policy_changed
+        )
         self.replica = Replica(
             config.northbound,
             NORTHBOUND,
@@ -82,14 +95,15 @@ class Watcher:
             self.events,
             pods.PodHandler(self.pods, self.book, self.annotator.want),
             [services.ServiceHandler(self.services, self.slices)],
+            policies.Policies(self.pods, self.namespaces, self.policies, self.book),
         )
         self._starter = threading.Thread(target=self._begin, name="starter", daemon=True)
         self._metrics = self._all_metrics()
 
     @property
-    def informers(self) -> tuple[Informer[Pod], Informer[Service], Informer[EndpointSlice]]:
+    def informers(self) -> tuple[Informer[Any], ...]:
         """All caches of the API."""
-        return self.pods, self.services, self.slices
+        return self.pods, self.services, self.slices, self.namespaces, self.policies
 
     def start(self) -> None:
         """Start every thread. Nothing is written before all lists and the replica are complete."""
@@ -192,6 +206,16 @@ class Watcher:
         service = new or old
         if service is not None:
             self.queue.add(Key(services.KIND, *service.key))
+
+    def _namespace_changed(self, old: Namespace | None, new: Namespace | None) -> None:
+        namespace = new or old
+        if namespace is not None:
+            self.queue.add(Key(policies.NAMESPACE, namespace.name, namespace.name))
+
+    def _policy_changed(self, old: NetworkPolicy | None, new: NetworkPolicy | None) -> None:
+        policy = new or old
+        if policy is not None:
+            self.queue.add(Key(policies.POLICY, *policy.key))
 
     def _slice_changed(self, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
         for name in {services.service_of(part) for part in (old, new) if part is not None}:

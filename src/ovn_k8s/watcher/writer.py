@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,7 @@ from .leadership import Leadership
 from .log import fields
 from .metrics import Counter, Histogram
 from .pods import PodHandler
+from .policies import KINDS, Policies
 from .workqueue import Key, WorkQueue
 
 LOG = logging.getLogger(__name__)
@@ -85,6 +86,7 @@ class Writer:
         events: EventRecorder,
         pods: PodHandler,
         others: Iterable[Handler] = (),
+        policies: Policies | None = None,
     ) -> None:
         self._replica = replica
         self._queue = queue
@@ -93,7 +95,9 @@ class Writer:
         self._term = 0
         self._fence = Fence(leadership.identity.name)
         self._pods = pods
-        self._handlers: dict[str, Handler] = {handler.kind: handler for handler in (pods, *others)}
+        self._policies = policies
+        handlers: tuple[Handler, ...] = (pods, *others, *(policies.handlers() if policies else ()))
+        self._handlers: dict[str, Handler] = {handler.kind: handler for handler in handlers}
         self._busy: dict[str, int] = {}  # owners of a transaction under way: how often the server told of them
         self._complete = False
         self._stop = threading.Event()
@@ -150,8 +154,9 @@ class Writer:
             self._busy[owner] += 1
 
     def pending(self) -> list[Key]:
-        """Every key that a resync looks at: what the API has, and what the database has of our kinds."""
-        keys = {key: None for handler in self._handlers.values() for key in handler.everything()}
+        """Every key that a resync looks at: what the API has, policies first, and what the database has of ours."""
+        handlers = sorted(self._handlers.values(), key=lambda handler: handler.kind not in KINDS)
+        keys = {key: None for handler in handlers for key in handler.everything()}
         keys.update((key, None) for owner in self._replica.database.owners() if (key := self._key(owner)) is not None)
         return list(keys)
 
@@ -268,6 +273,8 @@ class Writer:
                     port = self._replica.database.find("Logical_Switch_Port", key.name)
                     if port is not None:
                         self._pods.port_changed(port)
+                    for handler in self._handlers.values():
+                        self._queue.add_all(handler.nodes_changed(self._replica.database), urgent=True)
             except PlanError as error:
                 LOG.error("%s", error)
 
@@ -314,26 +321,38 @@ class Writer:
                 with self._replica.lock:
                     echoes, self._busy = self._busy, {}
         now = time.monotonic()
+        earliest = min(batch.values())
         summary = self._summary(planned, wishes)
         if planned:
             self.figures.transactions.add(value="committed")
             for key, words in summary.items():
+                took = now - batch.get(key, earliest)
                 self.figures.changes.add(value=key.kind)
-                self.figures.latency.observe(now - batch[key])
-                LOG.info("%s", ", ".join(words), extra=fields(object=key, ms=f"{(now - batch[key]) * 1000:.1f}"))
+                self.figures.latency.observe(took)
+                LOG.info("%s", ", ".join(words), extra=fields(object=key, ms=f"{took * 1000:.1f}"))
         for key, wish in wishes.items():
             self._settle(key, wish)
             if echoes.get(str(key), 0) > (key in summary):
                 self._queue.add(key)  # somebody else has changed it meanwhile
 
-    def _wishes(self, batch: Iterable[Key]) -> dict[Key, Wish]:
-        wishes = {}
-        for key in batch:
+    def _wishes(self, batch: Collection[Key]) -> dict[Key, Wish]:
+        """What the keys of a batch want: pods first, then all else with the policies that those pods bring along."""
+        wishes: dict[Key, Wish] = {}
+        self._wish([key for key in batch if key.kind == self._pods.kind], wishes)
+        others = [key for key in batch if key.kind != self._pods.kind]
+        brought = self._policies.together(batch, wishes, self._replica.database) if self._policies else set()
+        self._wish([*others, *sorted(brought - set(others))], wishes)
+        missing = sorted(str(key) for key in brought - wishes.keys())
+        if missing:  # a pod must not get its port without the policies that isolate it
+            raise PlanError(f"{', '.join(missing)} failed and must be written together with this")
+        return wishes
+
+    def _wish(self, keys: Iterable[Key], wishes: dict[Key, Wish]) -> None:
+        for key in keys:
             try:
                 wishes[key] = self._handlers[key.kind].wish(key, self._replica.database)
             except Exception as error:
                 self._fail(key, error)
-        return wishes
 
     def _plan(self, wishes: Mapping[Key, Wish]) -> Plan:
         rows: list[Row] = [row for wish in wishes.values() for row in wish.rows]
@@ -341,6 +360,8 @@ class Writer:
 
     def _settle(self, key: Key, wish: Wish) -> None:
         self._handlers[key.kind].settled(key)
+        if self._policies is not None:
+            self._policies.settled(key)
         if wish.waits_for:
             if self.waiting.get(key) != wish.waits_for:
                 LOG.warning("waiting: %s", wish.waits_for, extra=fields(object=key))

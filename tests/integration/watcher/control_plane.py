@@ -199,7 +199,8 @@ class Objects:
 
     def path(self, kind: str, name: str = "") -> str:
         """The path of a collection or of an object in it."""
-        group = "/apis/discovery.k8s.io/v1" if kind == "endpointslices" else "/api/v1"
+        groups = {"endpointslices": "discovery.k8s.io", "networkpolicies": "networking.k8s.io"}
+        group = f"/apis/{groups[kind]}/v1" if kind in groups else "/api/v1"
         return f"{group}/namespaces/{self.namespace}/{kind}" + (f"/{name}" if name else "")
 
     def pod(
@@ -231,7 +232,7 @@ class Objects:
 
     def clear(self) -> None:
         """Delete everything of the namespace."""
-        for kind in ("pods", "services", "endpointslices"):
+        for kind in ("pods", "services", "endpointslices", "networkpolicies"):
             for page in self.api.pages(self.path(kind)):
                 for item in page["items"]:
                     with contextlib.suppress(ApiRefused):
