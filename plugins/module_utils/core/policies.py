@@ -8,7 +8,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_network
 from typing import Any, NamedTuple
 
@@ -20,24 +20,33 @@ LOGGING_ANNOTATION = "ovn.ovn-k8s.io/acl-logging"
 SEVERITIES = ("alert", "warning", "notice", "info", "debug")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Peers:
-    """Pods that a rule names: of one namespace, or of those that `namespaces` selects when `namespace` is empty."""
+    """Pods that a rule names: of one namespace, or of those that `namespaces` selects when `namespace` is empty.
+
+    `id` is short, letters and digits, and the same for the same peers wherever they are named; they are equal by it.
+    """
 
     namespace: str
     namespaces: Selector
     pods: Selector
+    id: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        identity = digest("peers", self.namespace, str(self.namespaces), str(self.pods))
+        object.__setattr__(self, "id", sys.intern(identity))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Peers) and self.id == other.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
 
     def match(self, namespace: str, namespace_labels: Mapping[str, str] | None, labels: Mapping[str, str]) -> bool:
         """Whether a pod is one of them; `namespace_labels` None: the namespace is not known (yet)."""
         if self.namespace:
             return self.namespace == namespace and self.pods.matches(labels)
         return namespace_labels is not None and self.namespaces.matches(namespace_labels) and self.pods.matches(labels)
-
-    @property
-    def id(self) -> str:
-        """A short name: the same for the same peers, wherever they are named. Letters and digits."""
-        return digest("peers", self.namespace, str(self.namespaces), str(self.pods))
 
 
 class Block(NamedTuple):

@@ -196,7 +196,7 @@ class PolicyIndex:
         self._by_id[peers.id] = peers
         self._peers_in.setdefault(peers.namespace, set()).add(peers)
         pods = self._pods_in.get(peers.namespace, ()) if peers.namespace else self._pods
-        found = {pod for pod in pods if self._names(peers, pod, self._pods[pod])}
+        found = {pod for pod in pods if peers.match(pod[0], self._labels_of(pod[0]), dict(self._pods[pod].labels))}
         self._members[peers] = found
         for pod in found:
             ties = self._ties.get(pod, NO_TIES)
@@ -221,13 +221,13 @@ class PolicyIndex:
         else:
             self._pods[key] = new
             self._pods_in.setdefault(key[0], set()).add(key)
-            labels = dict(new.labels)
+            labels, namespace_labels = dict(new.labels), self._labels_of(key[0])
             candidates = (*self._peers_in.get(key[0], ()), *self._peers_in.get("", ()))
             after = Ties(
                 frozenset(
                     name for name in self._policies_in.get(key[0], ()) if self._policies[name].pods.matches(labels)
                 ),
-                frozenset(peers for peers in candidates if self._names(peers, key, new)),
+                frozenset(peers for peers in candidates if peers.match(key[0], namespace_labels, labels)),
             )
             self._ties[key] = after
         for name in before.policies ^ after.policies:
@@ -251,9 +251,9 @@ class PolicyIndex:
             affected.policies |= {name for name in self._users[peers] if self._policies[name].names_egress_ports}
         return affected
 
-    def _names(self, peers: Peers, key: PodKey, member: Member) -> bool:
-        namespace = self._namespaces.get(key[0])
-        return peers.match(key[0], dict(namespace.labels) if namespace else None, dict(member.labels))
+    def _labels_of(self, namespace: str) -> dict[str, str] | None:
+        found = self._namespaces.get(namespace)
+        return dict(found.labels) if found else None
 
     def _addresses(self, pods: Iterable[PodKey]) -> Iterator[str]:
         for key in pods:

@@ -156,7 +156,8 @@ class Writer:
     def pending(self) -> list[Key]:
         """Every key that a resync looks at: what the API has, policies first, and what the database has of ours."""
         handlers = sorted(self._handlers.values(), key=lambda handler: handler.kind not in KINDS)
-        keys = {key: None for handler in handlers for key in handler.everything()}
+        # In order: what belongs to one namespace shares its policies, and a batch should have to do with few of them.
+        keys = {key: None for handler in handlers for key in sorted(handler.everything())}
         keys.update((key, None) for owner in self._replica.database.owners() if (key := self._key(owner)) is not None)
         return list(keys)
 
