@@ -68,6 +68,8 @@ class PolicyIndex:
         self._members: dict[Peers, set[PodKey]] = {}
         self._by_id: dict[str, Peers] = {}
         self._asking: set[PolicyKey] = set()  # policies that ask every pod for its named ports
+        self._named_in: set[PolicyKey] = set()  # those that ask the pods that they select
+        self._named_out: set[PolicyKey] = set()  # those that ask the peers that they name
 
     def policy(self, key: PolicyKey) -> NetworkPolicy | None:
         """A policy."""
@@ -159,10 +161,12 @@ class PolicyIndex:
         else:
             self._policies[key] = policy
             self._policies_in.setdefault(key[0], set()).add(key)
-        if policy is not None and any(rule.anyone and rule.named for rule in policy.egress or ()):
-            self._asking.add(key)
-        else:
-            self._asking.discard(key)
+        for found, holds in (
+            (self._asking, policy and any(rule.anyone and rule.named for rule in policy.egress or ())),
+            (self._named_in, policy and policy.names_ingress_ports),
+            (self._named_out, policy and policy.names_egress_ports),
+        ):
+            (found.add if holds else found.discard)(key)
         affected = Affected(policies={key})
         for peers in before - after:
             users = self._users[peers]
@@ -243,12 +247,12 @@ class PolicyIndex:
         if moved:
             affected.peers |= before.peers | after.peers
         if moved or ports:
-            both = before.policies & after.policies
-            affected.policies |= {name for name in both if self._policies[name].names_ingress_ports}
+            affected.policies |= before.policies & after.policies & self._named_in
             affected.policies |= self._asking
         named = (before.peers | after.peers) if moved or ports else (before.peers ^ after.peers)
-        for peers in named:
-            affected.policies |= {name for name in self._users[peers] if self._policies[name].names_egress_ports}
+        if self._named_out:
+            for peers in named:
+                affected.policies |= self._users[peers] & self._named_out
         return affected
 
     def _labels_of(self, namespace: str) -> dict[str, str] | None:
