@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
@@ -160,3 +161,52 @@ def test_tear_down_leaves_nothing_of_ours(northbound: Client) -> None:
     northbound.commit(tear_down(snapshot(northbound)))
     left = [row.columns["name"] for table in TABLES for row in snapshot(northbound).rows(table)]
     assert left == ["foreign"]
+
+
+def routes_out(database) -> set[str]:
+    """The next hops of the cluster router's default routes."""
+    rows = database.rows("Logical_Router_Static_Route")
+    return {row.columns["nexthop"] for row in rows if row.columns["external_ids"]["ovn-k8s-id"].endswith("/egress")}
+
+
+def test_a_gateway_that_is_removed_leaves_nothing(northbound: Client) -> None:
+    converge(northbound, request(wanted("master", 11), gateways=[gateway("a"), gateway("b")]))
+    assert routes_out(snapshot(northbound)) == {"100.64.0.2", "100.64.0.3"}
+    converge(northbound, request(absent_gateways=["b"]))
+    database = snapshot(northbound)
+    assert routes_out(database) == {"100.64.0.2"}
+    assert not [row for table in TABLES for row in database.rows(table) if row.owner == "gateway/b"]
+    converge(northbound, request(absent_gateways=["a"]))
+    assert routes_out(snapshot(northbound)) == set()
+
+
+def test_networks_that_leave_by_one_gateway_only(northbound: Client) -> None:
+    networks = (IPv4Network("10.244.7.0/24"), IPv4Network("10.244.8.0/24"))
+    converge(northbound, request(gateways=[dataclasses.replace(gateway(), source_networks=networks)]))
+    found = [
+        (row.columns["ip_prefix"], row.columns["nexthop"])
+        for row in snapshot(northbound).rows("Logical_Router_Static_Route")
+        if row.columns["policy"] == "src-ip"
+    ]
+    assert sorted(found) == [("10.244.7.0/24", "100.64.0.2"), ("10.244.8.0/24", "100.64.0.2")]
+    converge(northbound, request(gateways=[gateway()]))
+    assert not [
+        row for row in snapshot(northbound).rows("Logical_Router_Static_Route") if row.columns["policy"] == "src-ip"
+    ]
+
+
+def test_a_gateway_follows_its_address(northbound: Client) -> None:
+    converge(northbound, request(gateways=[gateway()]))
+    converge(northbound, request(gateways=[dataclasses.replace(gateway(), address=IPv4Interface("192.0.2.9/24"))]))
+    database = snapshot(northbound)
+    assert [row.columns["external_ip"] for row in database.rows("NAT")] == ["192.0.2.9"]
+    port = database.find("Logical_Router_Port", "rtoe-GR_gw")
+    assert port and port.columns["networks"] == frozenset({"192.0.2.9/24"})
+
+
+def test_a_gateway_whose_next_hop_is_in_no_network_of_its_own(northbound: Client) -> None:
+    """As clouds give addresses: the way out names its port."""
+    one = dataclasses.replace(gateway(), address=IPv4Interface("192.0.2.9/32"))
+    converge(northbound, request(gateways=[one]))
+    default = snapshot(northbound).find("Logical_Router_Static_Route", "gateway/gw/default")
+    assert default and default.columns["output_port"] == "rtoe-GR_gw"

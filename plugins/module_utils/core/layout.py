@@ -63,6 +63,7 @@ class WantedGateway:
     address: IPv4Interface
     nexthop: IPv4Address | None
     mac: str
+    source_networks: tuple[IPv4Network, ...] = ()
 
 
 @dataclass(frozen=True)

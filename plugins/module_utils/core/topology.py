@@ -10,7 +10,7 @@ node. Table and column meanings: ovn-nb(5).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from .addresses import cluster_join_address, mac_for, node_address, router_address, with_prefix
@@ -35,7 +35,8 @@ class Node:
 class Gateway:
     """A gateway: `address` and `mac` are those of `interface`, `nexthop` the router beyond it, if there is one.
 
-    `join_address` is its router's in the join network. `chassis` is the system-id of its Open vSwitch.
+    `interface` is a NIC of its own, or the bridge that it shares with the node. `join_address` is its router's in the
+    join network. `chassis` is the system-id of its Open vSwitch. Pods in `source_networks` leave by this gateway only.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Gateway:
     nexthop: IPv4Address | None
     mac: str
     join_address: IPv4Address
+    source_networks: tuple[IPv4Network, ...] = ()
 
 
 def node_owner(name: str) -> str:
@@ -132,6 +134,9 @@ def gateway_topology(router: str, cluster: IPv4Network, join: IPv4Network, gatew
     yield _to_router(f"etor-{name}", outside, port, owner)
     yield _route(f"{owner}/pods", name, str(cluster), cluster_join_address(join), owner)
     yield _route(f"{owner}/egress", router, "0.0.0.0/0", gateway.join_address, owner)
+    for network in gateway.source_networks:
+        route = _route(f"{owner}/source/{network}", router, str(network), gateway.join_address, owner)
+        yield replace(route, columns={**route.columns, "policy": "src-ip"})
     if gateway.nexthop:
         yield _route(f"{owner}/default", name, "0.0.0.0/0", gateway.nexthop, owner, port)
     yield Row(
