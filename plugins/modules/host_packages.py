@@ -39,6 +39,13 @@ options:
     type: list
     elements: str
     default: []
+  leftovers:
+    description:
+      - Directories that the packages' programs make when they run, and that stay when the packages go. Those that do
+        not exist before the installation are recorded, so that M(ovn_k8s.cluster.host_files) with O(state=reset) removes them.
+    type: list
+    elements: path
+    default: []
   cache_valid_time:
     description: Refresh the package lists before an installation when they are older than this many seconds.
     type: int
@@ -162,6 +169,8 @@ def _present(module: AnsibleModule, record: Record) -> list[str]:
         _run(module, [*APT, "update"], "Refreshing the package lists")
     users, groups = _names("/etc/passwd"), _names("/etc/group")
     logs = [path for path in LOGS if not os.path.lexists(path)]
+    record.directories |= {path for path in module.params["leftovers"] if not os.path.lexists(path)}
+    record.save()
     command = [*APT, "--no-install-recommends", "install", *missing]
     code, output, error = module.run_command(command, environ_update=ENVIRONMENT)
     after = _states(module)
@@ -170,9 +179,8 @@ def _present(module: AnsibleModule, record: Record) -> list[str]:
     record.groups |= _names("/etc/group") - groups
     added = {name for name, state in after.items() if state != "not-installed" and name not in before}
     added |= _installed(after) - _installed(before)
-    if added:
-        record.packages |= added
-        record.save()
+    record.packages |= added
+    record.save()
     if code != 0:
         tail = "\n".join((error or output).strip().splitlines()[-15:])
         module.fail_json(
@@ -221,6 +229,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "names": {"type": "list", "elements": "str", "default": []},
+            "leftovers": {"type": "list", "elements": "path", "default": []},
             "cache_valid_time": {"type": "int", "default": 3600},
             "state": {"type": "str", "choices": ["present", "reset"], "default": "present"},
         },
