@@ -52,6 +52,7 @@ IN_THE_LAB = {
 ON_THIS_MACHINE = {
     "watcher_pods": script("watcher_pods.py"),
     "watcher_services": script("watcher_services.py"),
+    "watcher_policies": script("watcher_policies.py"),
 }
 
 
