@@ -34,8 +34,8 @@ def recap(output: str) -> dict[str, dict[str, int]]:
     """Read the last `PLAY RECAP` of an Ansible run."""
     hosts = {}
     for line in output.rpartition("PLAY RECAP")[2].splitlines()[1:]:
-        name, colon, numbers = line.partition(" : ")
-        if colon:
+        name, _, numbers = line.partition(" : ")
+        if numbers.startswith("ok="):
             hosts[name.strip()] = {key: int(n) for key, _, n in (pair.partition("=") for pair in numbers.split())}
     return hosts
 
