@@ -15,7 +15,8 @@ from collections.abc import Callable
 from ovn_k8s.core.hns.errors import HnsError
 
 from . import hybrid_overlay
-from .config import NodeConfig
+from .api import ApiError
+from .config import NETWORK, NodeConfig
 from .host_network import Hcn, carry_out, read_inventory
 from .hybrid_overlay import Peer
 
@@ -26,19 +27,25 @@ FIRST_DELAY_SECONDS = 1.0
 
 
 class Agent:
-    """Runs rounds until it is stopped. `peers` gives the other nodes, or None while nobody knows them."""
+    """Runs rounds until it is stopped.
+
+    `peers` gives the other nodes, or None while nobody knows them; `announce` tells the cluster to which MAC address
+    the overlay router of this node answers.
+    """
 
     def __init__(
         self,
         library: Hcn,
         config: NodeConfig,
         peers: Callable[[], tuple[Peer, ...] | None] = lambda: None,
+        announce: Callable[[str], None] = lambda router_mac: None,
         *,
         round_seconds: float = ROUND_SECONDS,
     ) -> None:
         self._library = library
         self._config = config
         self._peers = peers
+        self._announce = announce
         self._round_seconds = round_seconds
         self._stop = threading.Event()
         self._look = threading.Event()
@@ -62,17 +69,21 @@ class Agent:
                 self.round()
                 delay = FIRST_DELAY_SECONDS
                 self._look.wait(self._round_seconds)
-            except HnsError as error:
-                LOG.error("the networks of this node are not right: %s", error)
+            except (HnsError, ApiError) as error:
+                LOG.error("the network of this node is not right: %s", error)
                 self._look.wait(delay)
                 delay = min(delay * 2, self._round_seconds)
 
     def round(self) -> None:
-        """Look once, and change what is not as it should be. Raises HnsError."""
+        """Look once, and change what is not as it should be. Raises HnsError, and ApiError when nobody can be told."""
         actual = read_inventory(self._library)
         plan = hybrid_overlay.plan(self._config, self._peers(), actual)
         if plan:
             LOG.info("to do: %s", "; ".join(map(str, plan.actions)))
             carry_out(self._library, plan, actual)
             LOG.info("done")
+            actual = read_inventory(self._library)
         self.ready.set()
+        router_mac = next((network.router_mac for network in actual.networks if network.name == NETWORK), "")
+        if router_mac:
+            self._announce(router_mac)

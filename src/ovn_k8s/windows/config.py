@@ -14,6 +14,8 @@ from typing import Any
 from ovn_k8s.core.addresses import AddressError, parse_address, parse_network, router_address
 from ovn_k8s.core.hns.objects import SMALLEST_OVERLAY_VSID
 
+from .api import Access
+
 NETWORK = "OVNKubernetesHybridOverlayNetwork"
 """Name of the overlay network; upstream's own agent for Windows uses the same."""
 VNI = 4097
@@ -34,6 +36,8 @@ class NodeConfig:
     node_subnet: IPv4Network
     adapter: str = ""
     vni: int = VNI
+    kubernetes: Access | None = None
+    """Without it the node makes its networks, but no routes to other nodes."""
 
     @property
     def gateway(self) -> IPv4Address:
@@ -56,7 +60,7 @@ def load(path: Path) -> NodeConfig:
 
 
 def _parse(document: Mapping[str, Any]) -> NodeConfig:
-    known = ("node_name", "node_address", "cluster_cidr", "service_cidr", "node_subnet", "adapter", "vni")
+    known = ("node_name", "node_address", "cluster_cidr", "service_cidr", "node_subnet", "adapter", "vni", "kubernetes")
     unknown = sorted(set(document) - set(known))
     if unknown:
         raise ValueError(f"unknown key {', '.join(unknown)}; there are {', '.join(known)}")
@@ -78,9 +82,21 @@ def _parse(document: Mapping[str, Any]) -> NodeConfig:
         parse_network(document["node_subnet"]),
         adapter,
         vni,
+        _access(document["kubernetes"]) if "kubernetes" in document else None,
     )
     if not config.node_subnet.subnet_of(config.cluster_cidr):
         raise ValueError(f"node_subnet {config.node_subnet} is not in cluster_cidr {config.cluster_cidr}")
     if config.cluster_cidr.overlaps(config.service_cidr):
         raise ValueError(f"service_cidr {config.service_cidr} overlaps cluster_cidr {config.cluster_cidr}")
     return config
+
+
+def _access(document: Any) -> Access:
+    known = ("server", "ca_certificate", "certificate", "private_key")
+    if not isinstance(document, Mapping) or set(document) != set(known):
+        raise ValueError(f"[kubernetes] needs {', '.join(known)}, and nothing else")
+    if not all(isinstance(document[key], str) and document[key] for key in known):
+        raise ValueError("[kubernetes] has a value that is no text")
+    if not document["server"].startswith("https://"):
+        raise ValueError(f"[kubernetes] server is {document['server']!r}, not an https:// address")
+    return Access(document["server"], *(Path(document[key]) for key in known[1:]))

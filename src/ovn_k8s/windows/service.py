@@ -24,10 +24,12 @@ import winerror
 from ovn_k8s.core.hns.errors import HnsError
 
 from .agent import Agent
+from .api import Api
 from .cni_service import CniService
 from .config import ConfigError, load
 from .folders import data_folder, private
 from .hcn_library import HcnLibrary
+from .nodes import Nodes
 from .pod_network import PodNetwork
 from .sandboxes import Sandboxes
 
@@ -69,6 +71,7 @@ class Service(win32serviceutil.ServiceFramework):  # type: ignore[misc]
         super().__init__(args)
         self._agent: Agent | None = None
         self._cni: CniService | None = None
+        self._nodes: Nodes | None = None
         self._told_to_stop = threading.Event()
 
     def SvcRun(self) -> None:
@@ -94,16 +97,28 @@ class Service(win32serviceutil.ServiceFramework):  # type: ignore[misc]
         version = library.version()
         pods = PodNetwork(library, config, Sandboxes(folder / "sandboxes"))
         self._cni = CniService(pods.handle)
-        self._agent = Agent(library, config)
+        if config.kubernetes is not None:
+            self._nodes = Nodes(Api(config.kubernetes), config.node_name, self._look)
+            self._agent = Agent(library, config, self._nodes.peers, self._nodes.announce)
+            self._nodes.start()
+        else:
+            LOG.warning("node.toml has no [kubernetes]: there will be no routes to other nodes")
+            self._agent = Agent(library, config)
         keeper = threading.Thread(target=self._agent.run, name="networks")
         keeper.start()
         LOG.info("started on node %s, HNS %s, pods in %s", config.node_name, version, config.node_subnet)
         if self._told_to_stop.is_set():
             self.SvcStop()
         self._cni.serve()
+        if self._nodes is not None:
+            self._nodes.stop()
         self._agent.stop()
         keeper.join()
         LOG.info("stopped")
+
+    def _look(self) -> None:
+        if self._agent is not None:
+            self._agent.look()
 
     def SvcStop(self) -> None:
         self.ReportServiceStatus(win32service.SERVICE_STOP_PENDING, waitHint=30_000)

@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from windows_machine import TURNS, Windows
+from windows_machine import TURNS, ApiServer, Windows, certificates
 
 CNI = r"C:\Program Files\ovn-k8s\bin\ovn-k8s-cni.exe"
 CONFIG = """
@@ -176,6 +177,50 @@ def test_a_restart_of_the_machine_brings_the_networks_back(node: Node) -> None:
     node.wait("the networks do not come back", lambda: node.networks() == NETWORKS)
     node.wait("CNI is not served", lambda: node.cni("STATUS", "")[0] == 0)
     assert node.cni("ADD", "c1", node.namespace())[0] == 0
+
+
+def kubernetes_node(name: str, subnet: str, address: str, mac: str) -> dict[str, Any]:
+    annotations = {
+        "k8s.ovn.org/hybrid-overlay-node-subnet": subnet,
+        "k8s.ovn.org/hybrid-overlay-distributed-router-gateway-mac": mac,
+    }
+    addresses = [{"type": "InternalIP", "address": address}]
+    return {"metadata": {"name": name, "annotations": annotations}, "status": {"addresses": addresses}}
+
+
+def test_routes_follow_the_cluster_over_tls(node: Node, tmp_path: Path) -> None:
+    certificates(tmp_path)
+    server = ApiServer(tmp_path)
+    here = "Z:" + str(tmp_path).replace("/", "\\")
+    files = {"ca_certificate": "ca.crt", "certificate": "client.crt", "private_key": "client.key"}
+    lines = [f"{key} = '{here}\\{name}'" for key, name in files.items()]
+    (node.data / "node.toml").write_text(
+        "\n".join([CONFIG, "[kubernetes]", f'server = "{server.address}"', *lines, ""])
+    )
+    server.put(kubernetes_node("win1", "10.244.5.0/24", "192.0.2.21", ""))
+    server.put(kubernetes_node("linux1", "10.244.1.0/24", "192.0.2.12", "0a:58:0a:f4:01:03"))
+
+    def routes() -> list[str]:
+        return sorted(
+            str(policy["Settings"]["ProviderAddress"])
+            for network in list(node.windows.model.state.networks.values())
+            for policy in network["Policies"]
+            if policy["Type"] == "RemoteSubnetRoute"
+        )
+
+    node.start()
+    node.wait("no route", lambda: routes() == ["192.0.2.12"])
+    node.wait("no announcement", lambda: len(server.patches) == 1)
+    server.put(kubernetes_node("linux2", "10.244.2.0/24", "192.0.2.13", "0a:58:0a:f4:02:03"), "ADDED")
+    node.wait("no second route", lambda: routes() == ["192.0.2.12", "192.0.2.13"])
+    server.refuse = 503
+    server.cut()
+    time.sleep(3)
+    assert routes() == ["192.0.2.12", "192.0.2.13"]
+    node.stop()
+    server.cut()
+    server.shutdown()
+    server.server_close()
 
 
 def test_a_wrong_configuration_is_said_and_ends_the_service(node: Node) -> None:

@@ -25,16 +25,30 @@ def _collections_path() -> str:
     return str(base)
 
 
-sys.path[:0] = [str(ROOT), _collections_path()]
+sys.path[:0] = [str(ROOT), _collections_path(), str(ROOT / "tests" / "unit" / "windows")]
 
 from ansible_collections.ovn_k8s.cluster.plugins.plugin_utils.windows_bundle import bundle_files  # noqa: E402
 from ansible_collections.ovn_k8s.cluster.plugins.plugin_utils.windows_parts import PartError, Parts  # noqa: E402
+from api_server import ApiServer, certificates  # noqa: E402
 
 from lab.windows import wine  # noqa: E402
 from lab.windows.hcn_emulator import Emulator  # noqa: E402
 from lab.windows.hcn_model import Model, State  # noqa: E402
 
-__all__ = ["ROOT", "TURNS", "Emulator", "Model", "PartError", "Parts", "State", "Windows", "bundle_files", "wine"]
+__all__ = [
+    "ROOT",
+    "TURNS",
+    "ApiServer",
+    "Emulator",
+    "Model",
+    "PartError",
+    "Parts",
+    "State",
+    "Windows",
+    "bundle_files",
+    "certificates",
+    "wine",
+]
 
 
 TURNS = int(os.environ.get("OVN_K8S_TEST_TURNS", "100"))
