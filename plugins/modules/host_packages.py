@@ -42,7 +42,8 @@ options:
   leftovers:
     description:
       - Directories that the packages' programs make when they run, and that stay when the packages go. Those that do
-        not exist before the installation are recorded, so that M(ovn_k8s.cluster.host_files) with O(state=reset) removes them.
+        not exist before the installation are recorded, so that M(ovn_k8s.cluster.host_files) with O(state=reset)
+        removes them.
     type: list
     elements: path
     default: []
