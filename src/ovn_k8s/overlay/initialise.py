@@ -9,15 +9,18 @@ it writes node.toml, which `apply` then follows at each boot).
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ovn_k8s.core.addresses import parse_address, parse_interface, parse_network
 from ovn_k8s.core.database import Database
 from ovn_k8s.core.layout import TABLES, Request, WantedGateway, WantedNode, lay_out
-from ovn_k8s.core.plan import Plan
-from ovn_k8s.core.topology import CLUSTER_ROUTER_KEY
+from ovn_k8s.core.plan import Plan, plan
+from ovn_k8s.core.rows import Row
+from ovn_k8s.core.topology import CLUSTER_ROUTER_KEY, gateway_owner
+from ovn_k8s.gateway.openvswitch import patch_rows
 from ovn_k8s.host.apply import apply
+from ovn_k8s.host.bridges import TABLES as TABLES_OF_BRIDGES
 from ovn_k8s.host.config import DEFAULT_OVS_REMOTE, parse
 from ovn_k8s.host.errors import HostError
 from ovn_k8s.host.words import in_words
@@ -65,11 +68,19 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 
     gateway = commands.add_parser("gateway-init", parents=[common, shared], help="make a node a gateway")
     gateway.add_argument("--physical-ip", required=True, metavar="ADDRESS/PREFIX", help="the gateway's outside address")
-    gateway.add_argument("--physical-interface", required=True, metavar="NAME", help="NIC for the outside alone")
-    gateway.add_argument("--physical-mac", help="the NIC's MAC (default: of this machine's NIC)")
+    way = gateway.add_mutually_exclusive_group(required=True)
+    way.add_argument("--physical-interface", metavar="NAME", help="NIC for the outside alone")
+    way.add_argument("--bridge-interface", metavar="NAME", help="bridge with the NIC that the node itself uses too")
+    gateway.add_argument("--physical-mac", help="MAC of NIC or bridge (default: as this machine has it)")
     gateway.add_argument("--default-gw", metavar="ADDRESS", help="router outside")
+    gateway.add_argument(
+        "--rampout-ip-subnets", default="", metavar="CIDR,…", help="networks of pods that leave by this gateway only"
+    )
     gateway.add_argument("--chassis", help="system-id of the gateway's Open vSwitch (default: the node's name)")
     gateway.set_defaults(run=_gateway_init)
+
+    gone = commands.add_parser("gateway-remove", parents=[common, shared], help="make a node a gateway no longer")
+    gone.set_defaults(run=_gateway_remove)
 
 
 def _node_init(options: Options) -> list[str]:
@@ -101,19 +112,48 @@ def _gateway_init(options: Options) -> list[str]:
     if not options.nb_only and not document:
         raise HostError(f"there is no {options.config}: run minion-init on this machine first, or give --nb-only")
     changes: list[str] = []
+    interface = options.bridge_interface or options.physical_interface
     if not options.host_only:
         gateway = WantedGateway(
             options.node_name,
             options.chassis or options.node_name,
-            options.physical_interface,
+            interface,
             parse_interface(options.physical_ip),
             parse_address(options.default_gw) if options.default_gw else None,
-            (options.physical_mac or _mac(options.physical_interface)).lower(),
+            (options.physical_mac or _mac(interface)).lower(),
+            tuple(parse_network(part) for part in options.rampout_ip_subnets.split(",") if part),
         )
         changes += _northbound(options, gateways=(gateway,))
+    if options.nb_only:
+        return changes
+    if options.bridge_interface:
+        return changes + _patch_ports(options, document, patch_rows(options.bridge_interface, options.node_name))
+    return changes + _host(options, document, {"gateway": {"interface": interface}})
+
+
+def _gateway_remove(options: Options) -> list[str]:
+    document = node_file.read(options.config)
+    changes: list[str] = []
+    if not options.host_only:
+        changes += _northbound(options, absent_gateways=(options.node_name,))
     if not options.nb_only:
-        changes += _host(options, document, {"gateway": {"interface": options.physical_interface}})
+        changes += _patch_ports(options, document, ())
+        rest = {key: value for key, value in document.items() if key != "gateway"}
+        if rest != document:
+            if not options.check:
+                node_file.write(options.config, rest)
+            changes.append(f"{options.config}: written")
+            changes += apply(parse(rest), check=options.check, state_path=options.state)
     return changes
+
+
+def _patch_ports(options: Options, document: Mapping[str, Any], rows: Iterable[Row]) -> list[str]:
+    """The pair of patch ports between a shared bridge and br-int, or none."""
+    wanted, owners = list(rows), [gateway_owner(options.node_name)]
+    remote = document.get("openvswitch", {}).get("remote", DEFAULT_OVS_REMOTE)
+    with Client(parse_remotes(remote), "Open_vSwitch") as ovs:
+        made = ovs.converge(TABLES_OF_BRIDGES, lambda actual: plan(wanted, actual, owners=owners), check=options.check)
+    return list(in_words(made))
 
 
 def _northbound(
@@ -122,6 +162,7 @@ def _northbound(
     router: str = "",
     nodes: tuple[WantedNode, ...] = (),
     gateways: tuple[WantedGateway, ...] = (),
+    absent_gateways: tuple[str, ...] = (),
 ) -> list[str]:
     """Lay out the logical network; without `router` there must be a cluster already."""
     cluster = parse_network(options.cluster_ip_subnet)
@@ -132,6 +173,7 @@ def _northbound(
         join=parse_network(options.join_ip_subnet),
         nodes=nodes,
         gateways=gateways,
+        absent_gateways=absent_gateways,
     )
 
     def make_plan(actual: Database) -> Plan:
