@@ -13,7 +13,8 @@ version_added: 0.1.0
 author:
   - The ovn_k8s.cluster authors (@ovn-k8s)
 description:
-  - Looks at facts of the subsets C(min) and C(network), which have to be gathered before, and tells all problems at once.
+  - Looks at facts of the subsets C(min) and C(network), which have to be gathered before.
+  - Tells all problems at once.
     Opens no connection.
 attributes:
   check_mode:

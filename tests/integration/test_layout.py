@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 import pytest
+
 from ovn_k8s.core.addresses import AddressError
 from ovn_k8s.core.errors import InvalidValue, OwnershipConflict
 from ovn_k8s.core.layout import TABLES, Layout, Request, WantedGateway, WantedNode, lay_out, stored_subnets, tear_down

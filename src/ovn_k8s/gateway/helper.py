@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
+from typing import Any
 
 from ovn_k8s.core.errors import PlanError
 from ovn_k8s.core.gateway_announcement import Announcement
@@ -133,7 +134,8 @@ class Helper:
 
     def _wait(self, more: list[Channel], seconds: float) -> bool:
         """Wait for news; whether some came in time."""
-        readable, _, _ = select.select([self._wakeup, self._kernel, *more], [], [], seconds)
+        awaited: list[Any] = [self._wakeup, self._kernel, *more]
+        readable, _, _ = select.select(awaited, [], [], seconds)
         self._wakeup.drain()
         self._kernel.drain()
         return bool(readable)

@@ -18,14 +18,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent / "node"))
 
 import small_ovn
-from ovn_k8s.core.gateway_flows import COOKIE
-from ovn_k8s.core.layout import TABLES, Request, WantedGateway, WantedNode, lay_out
-from ovn_k8s.ovsdb.client import Client
-from ovn_k8s.ovsdb.remote import parse_remotes
 from small_ovn import Node, SmallOvn, eventually, run
 
+from ovn_k8s.core.gateway_flows import COOKIE
+from ovn_k8s.core.layout import TABLES, Request, WantedGateway, WantedNode, lay_out
 from ovn_k8s.netlink.host_stack import SILENT
 from ovn_k8s.netlink.namespace import Namespace
+from ovn_k8s.ovsdb.client import Client
+from ovn_k8s.ovsdb.remote import parse_remotes
 
 NIC, BRIDGE = "ext0", "brext0"
 PATCH, PATCH_PEER = f"k8s-patch-{BRIDGE}-br-int", f"k8s-patch-br-int-{BRIDGE}"

@@ -10,9 +10,10 @@ from ipaddress import IPv4Interface
 
 import pytest
 import rig
-from ovn_k8s.core.gateway_announcement import announced
 from small_ovn import eventually
 from traffic import Traffic
+
+from ovn_k8s.core.gateway_announcement import announced
 
 ADDRESS = str(rig.ADDRESS.ip)
 LONGEST_PAUSE_S = 8.0

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 import rig
-from ovn_k8s.core.gateway_flows import COOKIE, SharedBridge, gateway_flows
-from ovn_k8s.core.openflow import flow_text
 from traffic import Traffic
 
+from ovn_k8s.core.gateway_flows import COOKIE, SharedBridge, gateway_flows
+from ovn_k8s.core.openflow import flow_text
 from ovn_k8s.openflow.channel import Channel, Refused
 
 ADDRESS = str(rig.ADDRESS.ip)

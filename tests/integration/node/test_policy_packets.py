@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from small_ovn import Node, SmallOvn, eventually, mac, missing
+
 from ovn_k8s.core.plan import plan
 from ovn_k8s.core.policies import Namespace, policy_from_api
 from ovn_k8s.core.policy_index import Member, PolicyIndex
@@ -19,7 +21,6 @@ from ovn_k8s.core.rows import Ref, Row
 from ovn_k8s.core.selectors import labels_from_api
 from ovn_k8s.ovsdb.client import Client
 from ovn_k8s.ovsdb.remote import parse_remotes
-from small_ovn import Node, SmallOvn, eventually, mac, missing
 
 PORTS = "Logical_Switch_Port"
 SERVICE = "10.96.0.9"

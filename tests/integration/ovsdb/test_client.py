@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ovsdb_servers import Authority, KeyPair, Server, free_port
+
 from ovn_k8s.core.plan import Plan, plan
 from ovn_k8s.core.rows import MapPatch, Parent, Ref, Row, SetPatch
 from ovn_k8s.ovsdb.client import Client
 from ovn_k8s.ovsdb.errors import ConnectionFailed, NotLeader, Stale, Timeout, TlsFailed, TransactionFailed
 from ovn_k8s.ovsdb.remote import Tls, parse_remotes
-from ovsdb_servers import Authority, KeyPair, Server, free_port
 
 NB = "OVN_Northbound"
 TABLES = ["Logical_Switch", "Logical_Switch_Port", "Load_Balancer", "Load_Balancer_Group", "ACL"]

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
+from ovsdb_servers import Authority, Server
+
 from ovn_k8s.core.plan import plan
 from ovn_k8s.core.rows import Parent, Row
 from ovn_k8s.ovsdb import replica as replica_module
@@ -19,7 +21,6 @@ from ovn_k8s.ovsdb.errors import ConnectionFailed, Stale, Timeout, TransactionFa
 from ovn_k8s.ovsdb.monitor import Monitor, RowChange
 from ovn_k8s.ovsdb.remote import Tls, parse_remotes
 from ovn_k8s.ovsdb.replica import Replica
-from ovsdb_servers import Authority, Server
 
 TABLES = {
     "Logical_Switch": Monitor(["name", "ports", "other_config", "external_ids"]),

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from control_plane import eventually
 from northbound import Northbound, WatcherProcess
-from ovn_k8s.ovsdb.errors import Stale
 from watcher_world import World, wait_for
 
+from ovn_k8s.ovsdb.errors import Stale
 from ovn_k8s.watcher.fence import EXTERNAL_ID, Fence
 from ovn_k8s.watcher.identity import Identity
 

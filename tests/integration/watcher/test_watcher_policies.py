@@ -9,9 +9,10 @@ from typing import Any
 
 from control_plane import eventually
 from northbound import Northbound
+from watcher_world import World, wait_for
+
 from ovn_k8s.core.database import Database, StoredRow
 from ovn_k8s.core.policy_rows import NODES_GROUP, policy_group
-from watcher_world import World, wait_for
 
 BACK = {"matchLabels": {"app": "back"}}
 FRONT = {"matchLabels": {"app": "front"}}

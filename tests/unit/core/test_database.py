@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from sample_schema import database, schema, uuids
+
 from ovn_k8s.core.content import described, name_columns
 from ovn_k8s.core.database import Database
 from ovn_k8s.core.errors import DuplicateRow, InvalidValue
 from ovn_k8s.core.rows import ID_KEY, OWNER_KEY
 from ovn_k8s.core.values import Uuid
-from sample_schema import database, schema, uuids
 
 
 def test_rows_are_found_by_name_by_id_and_alone() -> None:

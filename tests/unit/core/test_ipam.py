@@ -7,6 +7,7 @@ from __future__ import annotations
 import random
 
 import pytest
+
 from ovn_k8s.core.addresses import AddressError
 from ovn_k8s.core.ipam import AddressBook, AddressRefused, SubnetAllocator, SubnetFull
 

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from sample_schema import database, uuids
+
 from ovn_k8s.core.changes import Delete, Hold, Insert, Update
 from ovn_k8s.core.errors import DuplicateRow, InvalidValue, MissingReference, OwnershipConflict
 from ovn_k8s.core.plan import Plan, plan
 from ovn_k8s.core.rows import ID_KEY, OWNER_KEY, MapPatch, Parent, Ref, Row, SetPatch
 from ovn_k8s.core.values import Uuid
-from sample_schema import database, uuids
 
 OWNED = {OWNER_KEY: "shop"}
 

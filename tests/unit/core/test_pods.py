@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 import pytest
+
 from ovn_k8s.core.ipam import Lease
 from ovn_k8s.core.pods import Pod, is_finished, pod_annotation, pod_from_api, pod_port
 from ovn_k8s.core.rows import Parent

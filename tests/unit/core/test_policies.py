@@ -10,6 +10,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any, NamedTuple
 
 import pytest
+
 from ovn_k8s.core.policies import (
     Logging,
     Namespace,

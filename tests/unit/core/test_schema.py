@@ -2,8 +2,9 @@
 # Copyright: the ovn_k8s.cluster authors
 from __future__ import annotations
 
-from ovn_k8s.core.schema import parse_schema
 from sample_schema import DOCUMENT, schema
+
+from ovn_k8s.core.schema import parse_schema
 
 
 def test_kinds_of_columns() -> None:

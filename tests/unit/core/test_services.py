@@ -8,6 +8,7 @@ import random
 from typing import Any
 
 import pytest
+
 from ovn_k8s.core.rows import Parent
 from ovn_k8s.core.services import (
     Endpoint,

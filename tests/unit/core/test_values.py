@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sample_schema import schema
+
 from ovn_k8s.core.errors import InvalidValue
 from ovn_k8s.core.values import NamedUuid, Uuid, empty, from_wire, normalise, to_wire
-from sample_schema import schema
 
 SWITCH = schema().tables["Switch"].columns
 PORT = schema().tables["Port"].columns

@@ -8,8 +8,8 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 
 import pytest
-from ovn_k8s.core.gateway_announcement import Announcement, announced, announcements, with_announcement
 
+from ovn_k8s.core.gateway_announcement import Announcement, announced, announcements, with_announcement
 from ovn_k8s.gateway.config import ConfigError, load, parse
 from ovn_k8s.gateway.host_side import HostSide, rules
 from ovn_k8s.gateway.router_address import first_address

@@ -8,6 +8,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
+
 from ovn_k8s.core.gateway_explain import Case, Packet, explain, explanation_lines
 from ovn_k8s.core.gateway_flows import EXTERNAL_LIFETIME_S, SharedBridge, gateway_flows
 from ovn_k8s.core.openflow import LOCAL, Conntrack, Flow, Masked, Output, SetField, flow_text, match_text, port_masks

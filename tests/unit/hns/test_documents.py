@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from hns_objects import BALANCER, ENDPOINT_ID, NAMESPACE_ID, NETWORK_ID, OVERLAY, POD
+
 from ovn_k8s.core.hns import hcn, v1
 from ovn_k8s.core.hns.errors import InvalidObject
 from ovn_k8s.core.hns.objects import Address, Dns, Endpoint, Namespace, Network, Policy, RemoteSubnet, Route, Subnet

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from hns_objects import BALANCER, NAMESPACE_ID, NETWORK_ID, OTHER_ENDPOINT_ID, OTHER_NETWORK_ID, OVERLAY, POD, inventory
+
 from ovn_k8s.core.hns import errors
 from ovn_k8s.core.hns.options import read_wanted
 from ovn_k8s.core.hns.plan import Inventory, Plan, make_plan

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from ovn_k8s.core.hns.errors import InvalidObject
 from ovn_k8s.core.hns.objects import Address, Dns, Network, Policy, PortMapping, RemoteSubnet, Route, Subnet, view
 from ovn_k8s.core.hns.options import read_wanted

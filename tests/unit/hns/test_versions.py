@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ovn_k8s.core.hns import versions
 from ovn_k8s.core.hns.errors import FeatureMissing, InvalidObject
 from ovn_k8s.core.hns.versions import Version

@@ -8,9 +8,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "core"))
 
+from sample_schema import database, schema, uuids
+
 from ovn_k8s.core.database import Database
 from ovn_k8s.ovsdb.monitor import Monitor, RowChange, apply, compare, initial, requests
-from sample_schema import database, schema, uuids
 
 TABLES = {"Switch": Monitor(["name", "words", "options", "count", "ports"])}
 START = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from ovn_k8s.ovsdb.errors import Stale, TransactionFailed
 from ovn_k8s.ovsdb.protocol import check_replies, raise_error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from ovn_k8s.ovsdb.errors import ConnectionFailed, TlsFailed
 from ovn_k8s.ovsdb.remote import Remote, Tls, parse_remote, parse_remotes
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+
 from ovn_k8s.ovsdb.errors import ConnectionFailed, Timeout
 from ovn_k8s.ovsdb.stream import JsonStream
 

@@ -31,9 +31,9 @@ ROOT = Path(__file__).resolve().parents[3]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "unit" / "windows")]
 
 from model_hcn import ModelHcn  # noqa: E402
-from ovn_k8s.core.hns.errors import HnsError  # noqa: E402
 
 from lab.windows.hcn_model import Fault  # noqa: E402
+from ovn_k8s.core.hns.errors import HnsError  # noqa: E402
 from ovn_k8s.windows import hns  # noqa: E402
 
 NETWORK: dict[str, Any] = {

@@ -7,8 +7,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ovn_k8s.core.pods import Pod
 
+from ovn_k8s.core.pods import Pod
 from ovn_k8s.kubernetes.errors import ApiRefused
 from ovn_k8s.watcher import events
 from ovn_k8s.watcher.events import MOST_PER_TICK, EventRecorder

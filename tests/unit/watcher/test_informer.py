@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from fake_api import BREAK, END, FakeApi, event, pod
-from ovn_k8s.core.pods import Pod, pod_from_api
 
+from ovn_k8s.core.pods import Pod, pod_from_api
 from ovn_k8s.kubernetes import informer as informer_module
 from ovn_k8s.kubernetes.informer import Informer
 

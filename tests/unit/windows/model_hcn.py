@@ -11,9 +11,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from ovn_k8s.core.hns.versions import Version
-
 from lab.windows.hcn_model import Model
+from ovn_k8s.core.hns.versions import Version
 from ovn_k8s.windows.hcn_errors import HcnCallError
 from ovn_k8s.windows.kinds import Kind
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from model_hcn import ModelHcn
-from ovn_k8s.core.hns.errors import HnsError, ImmutableChange
 
 from lab.windows.hcn_model import Fault
+from ovn_k8s.core.hns.errors import HnsError, ImmutableChange
 from ovn_k8s.windows import hns
 from ovn_k8s.windows.hcn_errors import HcnCallError, error_text
 from ovn_k8s.windows.kinds import Kind
