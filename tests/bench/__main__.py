@@ -50,6 +50,7 @@ IN_THE_LAB = {
     "pod_ready": script("pod_ready.py"),
 }
 ON_THIS_MACHINE = {
+    "gateway_traffic": script("gateway_traffic.py"),
     "watcher_pods": script("watcher_pods.py"),
     "watcher_services": script("watcher_services.py"),
     "watcher_policies": script("watcher_policies.py"),
