@@ -79,7 +79,12 @@ class Parts:
         """The files of the embeddable CPython. Raises PartError."""
         found = self._kept(PYTHON_FILE)
         if found is not None:
-            return _checked_python(_unpacked(found.read_bytes(), str(found)), str(found))
+            try:
+                return _checked_python(_unpacked(found.read_bytes(), str(found)), str(found))
+            except PartError:
+                # A broken copy of ours is fetched again; the user's own file is for the user to look at.
+                if found.parent != self.cache:
+                    raise
         fetched = _fetched(PYTHON_URL)
         if fetched is not None:
             files = _checked_python(_unpacked(fetched, PYTHON_URL), PYTHON_URL)

@@ -23,9 +23,10 @@ def bundle() -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="session")
-def machine(tmp_path_factory: pytest.TempPathFactory, bundle: dict[str, bytes]) -> Iterator[Windows]:
+def machine(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Windows]:
     if reason := wine.missing():
         pytest.skip(f"a Windows machine made of Wine {reason}")
+    bundle = request.getfixturevalue("bundle")
     folder = tmp_path_factory.mktemp("windows")
     made = wine.WineMachine(folder)
     with Emulator(Model()) as emulator:

@@ -87,6 +87,16 @@ def test_a_part_that_is_not_the_pinned_one_is_refused(tmp_path: Path) -> None:
         parts.python()
 
 
+def test_a_broken_copy_in_the_cache_is_fetched_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {"python.exe": b"MZ"}
+    monkeypatch.setattr(windows_parts, "PYTHON_CONTENT", windows_parts.content_digest(files))
+    monkeypatch.setattr(windows_parts, "_fetched", lambda url: windows_bundle.pack(files))
+    for broken in (b"no archive", windows_bundle.pack({"python.exe": b"other"})):
+        (tmp_path / windows_parts.PYTHON_FILE).write_bytes(broken)
+        assert windows_parts.Parts(tmp_path).python() == files
+        assert (tmp_path / windows_parts.PYTHON_FILE).read_bytes() == windows_bundle.pack(files)
+
+
 def test_a_part_from_the_folder_is_taken_without_asking_anybody(tmp_path: Path) -> None:
     part = windows_parts.Part("x", "x.whl", sha256(b"content").hexdigest(), "x==1")
     (tmp_path / "x.whl").write_bytes(b"content")
