@@ -8,6 +8,7 @@ It runs on the control machine alone, opens no connection, and looks at all host
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from ansible.errors import AnsibleError
@@ -44,7 +45,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             return str(interface_facts(facts, interface).get("macaddress", ""))
 
         hosts = read_hosts({group: list(task_vars["groups"].get(group, ())) for group in GROUPS}, variable)
-        found = problems(hosts)
+        found = problems(hosts, lambda path: os.path.isfile(os.path.expanduser(path)))
         if found:
             listed = "\n".join(f"  {number}. {problem}." for number, problem in enumerate(found, 1))
             plural = "problem" if len(found) == 1 else "problems"

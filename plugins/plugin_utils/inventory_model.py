@@ -41,6 +41,7 @@ PER_HOST: dict[str, Any] = {
     "ovn_k8s_gateway_address": "",
     "ovn_k8s_gateway_nexthop": "",
     "ovn_k8s_gateway_mac": "",
+    "master_watcher_kubeconfig": "",
 }
 """Variables of one host; None: made from the host's name or address."""
 

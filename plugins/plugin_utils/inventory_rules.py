@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Any
 
@@ -29,8 +29,11 @@ _INTERFACE = re.compile(r"[^\s/:%]+")
 _MAC = re.compile(r"([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}")
 
 
-def problems(hosts: Sequence[InventoryHost]) -> list[str]:
-    """Everything that is wrong with the inventory, as sentences; empty when a cluster can be made of it."""
+def problems(hosts: Sequence[InventoryHost], is_file: Callable[[str], bool]) -> list[str]:
+    """Everything that is wrong with the inventory, as sentences; empty when a cluster can be made of it.
+
+    ``is_file`` says whether a path on the control machine is a file.
+    """
     found = [*_groups(hosts), *_unresolved(hosts)]
     if not hosts:
         return found
@@ -48,6 +51,8 @@ def problems(hosts: Sequence[InventoryHost]) -> list[str]:
             found += _machine(host)
         if host.groups[0] == "gateways":
             found += _gateway(host, networks)
+        if host.groups[0] == "masters":
+            found += _watcher(host, is_file)
     found += _unique(hosts, "ovn_k8s_gateway_address", _gateway_ip, "each gateway needs an external address of its own")
     return list(dict.fromkeys(found))
 
@@ -292,6 +297,16 @@ def _machine(host: InventoryHost) -> Iterator[str]:
             "is '': the userspace "
             "datapath can send tunnel packets only through a bridge that owns the interface; name the "
             "interface, or use system"
+        )
+
+
+def _watcher(host: InventoryHost, is_file: Callable[[str], bool]) -> Iterator[str]:
+    path = host.settings["master_watcher_kubeconfig"]
+    if host.settings["kubernetes_managed"] is False and not (isinstance(path, str) and path and is_file(path)):
+        yield (
+            f"master_watcher_kubeconfig of host {host.name} = {path!r} is no file on the control machine, and "
+            "kubernetes_managed is false; name a kubeconfig with which the watcher can read pods, services and endpoint "
+            "slices (see role master)"
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.ovn_k8s.cluster.plugins.plugin_utils.inventory_model import model, read_hosts
-from ansible_collections.ovn_k8s.cluster.plugins.plugin_utils.inventory_rules import problems
+from ansible_collections.ovn_k8s.cluster.plugins.plugin_utils.inventory_rules import problems as all_problems
 
 GROUPS = {"masters": ["master"], "linux_workers": ["linux1", "linux2"], "gateways": ["gw"], "windows_workers": []}
 HOSTS: dict[str, dict[str, Any]] = {
@@ -40,8 +40,14 @@ def inventory(
     return read_hosts({**GROUPS, **(groups or {})}, variable)
 
 
+def problems(hosts: list[Any]) -> list[str]:
+    return all_problems(hosts, lambda path: path == "/there")
+
+
 def test_a_sound_inventory_has_no_problems() -> None:
     assert problems(inventory()) == []
+    theirs = {"kubernetes_managed": False, "master_watcher_kubeconfig": "/there"}
+    assert problems(inventory(everywhere=theirs)) == []
 
 
 def test_the_model_has_what_the_roles_use() -> None:
@@ -92,6 +98,11 @@ CLUSTER_RULES = [
     (
         {"ovn_k8s_cluster_cidr": "172.30.0.0/16"},
         ["ovn_k8s_node_ip of host linux2 = '172.30.0.13' lies in ovn_k8s_cluster_cidr"],
+    ),
+    ({"kubernetes_managed": False}, ["master_watcher_kubeconfig of host master = ''", "kubernetes_managed is false"]),
+    (
+        {"kubernetes_managed": False, "master_watcher_kubeconfig": "/gone"},
+        ["master_watcher_kubeconfig of host master = '/gone' is no file"],
     ),
     ({"ovn_k8s_mtu": "big"}, ["ovn_k8s_mtu of host gw = 'big'"]),
 ]
