@@ -305,8 +305,8 @@ def _watcher(host: InventoryHost, is_file: Callable[[str], bool]) -> Iterator[st
     if host.settings["kubernetes_managed"] is False and not (isinstance(path, str) and path and is_file(path)):
         yield (
             f"master_watcher_kubeconfig of host {host.name} = {path!r} is no file on the control machine, and "
-            "kubernetes_managed is false; name a kubeconfig with which the watcher can read pods, services and endpoint "
-            "slices (see role master)"
+            "kubernetes_managed is false; name a kubeconfig with which the watcher can read pods, services and "
+            "endpoint slices (see role master)"
         )
 
 
