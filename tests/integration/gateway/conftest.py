@@ -34,9 +34,11 @@ def helper(gateway: rig.Gateway) -> Iterator[rig.Helper]:
     """The helper, running and ready."""
     helper = rig.Helper(gateway)
     helper.start()
-    helper.wait_ready()
-    yield helper
-    helper.stop()
+    try:
+        helper.wait_ready()
+        yield helper
+    finally:
+        helper.stop()
 
 
 @pytest.fixture(scope="session")

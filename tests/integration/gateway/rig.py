@@ -181,6 +181,7 @@ class Helper:
         )
 
     def start(self) -> None:
+        self.stop()
         self.node.spawn("helper", sys.executable, "-m", "ovn_k8s.gateway", "run", "--config", str(self.config))
 
     def stop(self, kill: bool = False) -> None:
