@@ -25,6 +25,7 @@ VOLATILE = {
     "/etc/subuid-",
     "/etc/subgid-",
     "/root/.ansible",  # Ansible's own temporary folder
+    "/run/adduser",  # where Debian's adduser keeps its lock from its first use to the next boot
 }
 
 
@@ -84,7 +85,9 @@ print(
             "packages": sorted(run("dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n").splitlines()),
             "files": {path: what for root in TREES for path, what in tree(root).items()},
             "folders": {
-                root: sorted(path.name for path in Path(root).iterdir()) for root in SHALLOW if Path(root).is_dir()
+                root: sorted(path.name for path in Path(root).iterdir() if str(path) not in VOLATILE)
+                for root in SHALLOW
+                if Path(root).is_dir()
             },
             "units": sorted(
                 " ".join(line.split()[:2])
