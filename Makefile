@@ -93,7 +93,7 @@ test: test-fast test-lab ## All tests
 
 .PHONY: test-fast
 test-fast: test-tools lab-binaries ## Tests that need no lab
-	'$(VENV)/bin/pytest' tests/unit tests/integration
+	tests/isolated '$(VENV)/bin/pytest' tests/unit tests/integration
 	$(LAB) go test ./...
 
 .PHONY: test-lab

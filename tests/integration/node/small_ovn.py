@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 import subprocess
@@ -143,9 +144,11 @@ class Node:
 class SmallOvn:
     """Northbound, southbound, northd, an underlay bridge and the nodes that were added."""
 
-    def __init__(self, prefix_suffix: str = "") -> None:
+    _numbers = itertools.count()
+
+    def __init__(self) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="ovnk-", dir="/tmp"))
-        self.prefix = f"ovnk{os.getpid()}{prefix_suffix}"
+        self.prefix = f"ovnk{os.getpid()}x{next(self._numbers)}"
         self.underlay = f"{self.prefix}-underlay"
         self.northbound = self.directory / "nb.sock"
         self.southbound = self.directory / "sb.sock"

@@ -27,7 +27,7 @@ def init(node: Node, command: str, *options: str) -> list[str]:
 @pytest.fixture(scope="module")
 def network() -> Iterator[tuple[Node, Node]]:
     """A second OVN, without any logical network: master and gateway."""
-    system = SmallOvn(prefix_suffix="i")
+    system = SmallOvn()
     try:
         system.start(router=False)
         nodes = system.add_node("m1", topology=False), system.add_node("g1", topology=False)

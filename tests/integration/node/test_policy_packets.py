@@ -189,7 +189,7 @@ def scene() -> Iterator[Scene]:
     reason = missing()
     if reason:
         pytest.skip(reason)
-    ovn = SmallOvn("-policy")
+    ovn = SmallOvn()
     with contextlib.ExitStack() as stack:
         stack.callback(ovn.stop)
         ovn.start()
