@@ -84,7 +84,9 @@ reset: tools ## Take the cluster off the machines again; asks before it does
 
 .PHONY: demo
 demo: ## Everything: machines, cluster, checks
-	@begun=$$SECONDS; 	$(MAKE) --no-print-directory lab-up && $(MAKE) --no-print-directory site && $(MAKE) --no-print-directory verify && 	echo "demo: all of it took $$((SECONDS - begun)) s; make lab-shell to look around, make lab-down to remove it"
+	@begun=$$SECONDS; \
+	$(MAKE) --no-print-directory lab-up && $(MAKE) --no-print-directory site && $(MAKE) --no-print-directory verify && \
+	echo "demo: all of it took $$((SECONDS - begun)) s; make lab-shell to look around, make lab-down to remove it"
 
 # ---- for people who change it
 
