@@ -30,7 +30,8 @@ def build(settings: Settings) -> None:
     """Make the parts that are there whether machines run or not, where they are missing."""
     commands = {
         "ctl": [
-            "link add mgmt type bridge forward_delay 0",
+            # of its own, or it changes with the machines that come and go, and neighbours lose sight of it
+            "link add mgmt address 02:00:ac:1f:00:01 type bridge forward_delay 0",
             f"addr add {CONTROL}/24 dev mgmt",
             "link set mgmt up",
         ],
