@@ -115,7 +115,8 @@ lint: lint-tools ## Style, types and Ansible's rules
 	@ln -s $(CURDIR)/src/ovn_k8s/* $(CURDIR)/plugins/module_utils/{core,ovsdb} .build/types/ovn_k8s/
 	MYPYPATH=.build/types '$(VENV)/bin/mypy' -p ovn_k8s
 	'$(VENV)/bin/mypy' lab
-	PATH='$(VENV)/bin':$$PATH '$(VENV)/bin/ansible-lint'
+	@mkdir -p .build/ansible_collections/ovn_k8s && ln -sfn $(CURDIR) .build/ansible_collections/ovn_k8s/cluster
+	ANSIBLE_COLLECTIONS_PATH=.build PATH='$(VENV)/bin':$$PATH '$(VENV)/bin/ansible-lint'
 
 .PHONY: clean
 clean: ## Remove what was made in this tree (not the lab, not its cache)
