@@ -24,11 +24,11 @@ from ovn_k8s.core.gateway_explain import (
 )
 from ovn_k8s.core.gateway_flows import SharedBridge, gateway_flows
 from ovn_k8s.core.openflow import flow_text
+from ovn_k8s.daemon import log
+from ovn_k8s.daemon.http import StatusServer
+from ovn_k8s.daemon.notify import notify, watchdog_interval
 from ovn_k8s.netlink.links import LinkError, netlink
 from ovn_k8s.openflow.channel import Channel, ChannelError
-from ovn_k8s.watcher import log
-from ovn_k8s.watcher.http import StatusServer
-from ovn_k8s.watcher.notify import notify, watchdog_interval
 
 from .config import DEFAULT_PATH, Config, ConfigError, load
 from .facts import NotReady, read_facts

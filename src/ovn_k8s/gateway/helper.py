@@ -20,10 +20,10 @@ from ovn_k8s.core.errors import PlanError
 from ovn_k8s.core.gateway_announcement import Announcement
 from ovn_k8s.core.gateway_flows import COOKIE, EXTERNAL_LIFETIME_S, SharedBridge, gateway_flows
 from ovn_k8s.core.openflow import Flow
+from ovn_k8s.daemon.log import fields
 from ovn_k8s.netlink.links import LinkError, Netlink
 from ovn_k8s.openflow.channel import Channel, ChannelError
 from ovn_k8s.ovsdb.errors import OvsdbError
-from ovn_k8s.watcher.log import fields
 
 from .config import Config
 from .facts import Facts, KernelEvents, NotReady, Wakeup, read_facts

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ovn_k8s.watcher.metrics import Counter, Gauge, Histogram, Metric, exposition
+from ovn_k8s.daemon.metrics import Counter, Gauge, Histogram, Metric, exposition
 
 
 class Measures:

@@ -13,13 +13,14 @@ import threading
 from collections.abc import Sequence
 
 from ovn_k8s.core.errors import PlanError
+from ovn_k8s.daemon import log
+from ovn_k8s.daemon.http import StatusServer
+from ovn_k8s.daemon.notify import notify, watchdog_interval
 from ovn_k8s.kubernetes.errors import KubernetesError
 from ovn_k8s.ovsdb.errors import OvsdbError
 
-from . import config, inquiry, log
+from . import config, inquiry
 from .explain import explain_pod
-from .http import StatusServer
-from .notify import notify, watchdog_interval
 from .watcher import Watcher
 
 LOG = logging.getLogger("ovn_k8s.watcher")

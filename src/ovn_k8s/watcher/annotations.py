@@ -11,12 +11,12 @@ from urllib.parse import quote
 
 from ovn_k8s.core.ipam import Lease, PodKey
 from ovn_k8s.core.pods import ANNOTATION, Pod, pod_annotation
+from ovn_k8s.daemon.log import fields
+from ovn_k8s.daemon.metrics import Counter
 from ovn_k8s.kubernetes.api import Api
 from ovn_k8s.kubernetes.errors import ApiRefused, KubernetesError
 from ovn_k8s.kubernetes.informer import Informer
 
-from .log import fields
-from .metrics import Counter
 from .workqueue import Key, WorkQueue
 
 LOG = logging.getLogger(__name__)

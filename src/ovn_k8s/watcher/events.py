@@ -16,12 +16,12 @@ from typing import Any
 from urllib.parse import quote
 
 from ovn_k8s.core.pods import Pod
+from ovn_k8s.daemon.log import fields
+from ovn_k8s.daemon.metrics import Counter
 from ovn_k8s.kubernetes.api import Api
 from ovn_k8s.kubernetes.errors import ApiRefused, KubernetesError
 from ovn_k8s.kubernetes.informer import Informer
 
-from .log import fields
-from .metrics import Counter
 from .workqueue import Key
 
 LOG = logging.getLogger(__name__)

@@ -11,10 +11,10 @@ from ovn_k8s.core.addresses import AddressError
 from ovn_k8s.core.database import Database, StoredRow
 from ovn_k8s.core.ipam import AddressBook, AddressRefused, Lease, PodKey, SubnetFull
 from ovn_k8s.core.pods import OWNER_PREFIX, Pod, pod_port
+from ovn_k8s.daemon.log import fields
 from ovn_k8s.kubernetes.informer import Informer
 
 from .handler import NOTHING, Wish
-from .log import fields
 from .workqueue import Key
 
 LOG = logging.getLogger(__name__)

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from ovn_k8s.core.database import Database
 from ovn_k8s.core.services import OWNER_PREFIX, EndpointSlice, Service, knows_affinity, service_load_balancers
 from ovn_k8s.core.topology import LOAD_BALANCER_GROUP
+from ovn_k8s.daemon.log import fields
 from ovn_k8s.kubernetes.informer import Informer
 
 from .handler import NOTHING, Wish
-from .log import fields
 from .workqueue import Key
 
 LOG = logging.getLogger(__name__)

@@ -16,6 +16,7 @@ from ovn_k8s.core.plan import Plan
 from ovn_k8s.core.pods import Pod, pod_from_api
 from ovn_k8s.core.policies import Namespace, NetworkPolicy, namespace_from_api, policy_from_api
 from ovn_k8s.core.services import EndpointSlice, Service, endpoint_slice_from_api, service_from_api
+from ovn_k8s.daemon.metrics import Gauge, Metric, Sample, exposition
 from ovn_k8s.kubernetes.api import Api
 from ovn_k8s.kubernetes.informer import Informer
 from ovn_k8s.ovsdb.monitor import Monitor
@@ -26,7 +27,6 @@ from .annotations import Annotator
 from .config import Config
 from .events import EventRecorder
 from .leadership import Leadership
-from .metrics import Gauge, Metric, Sample, exposition
 from .workqueue import Key, WorkQueue
 from .writer import Writer
 

@@ -16,6 +16,8 @@ from ovn_k8s.core.database import row_owner
 from ovn_k8s.core.errors import PlanError
 from ovn_k8s.core.plan import Plan, plan
 from ovn_k8s.core.rows import Row
+from ovn_k8s.daemon.log import fields
+from ovn_k8s.daemon.metrics import Counter, Histogram
 from ovn_k8s.ovsdb.errors import OvsdbError, Stale, TransactionFailed
 from ovn_k8s.ovsdb.monitor import RowChange
 from ovn_k8s.ovsdb.replica import Replica
@@ -24,8 +26,6 @@ from .events import ADDRESS_REFUSED, NO_PORT, EventRecorder
 from .fence import Fence
 from .handler import Handler, Wish
 from .leadership import Leadership
-from .log import fields
-from .metrics import Counter, Histogram
 from .pods import PodHandler
 from .policies import KINDS, Policies
 from .workqueue import Key, WorkQueue

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from ovn_k8s.watcher import config, log
-from ovn_k8s.watcher.http import StatusServer
-from ovn_k8s.watcher.metrics import Counter, Gauge, Histogram, exposition
-from ovn_k8s.watcher.notify import notify, watchdog_interval
+from ovn_k8s.daemon import log
+from ovn_k8s.daemon.http import StatusServer
+from ovn_k8s.daemon.metrics import Counter, Gauge, Histogram, exposition
+from ovn_k8s.daemon.notify import notify, watchdog_interval
+from ovn_k8s.watcher import config
 
 TOML = """
 cluster_cidr = "10.244.0.0/16"

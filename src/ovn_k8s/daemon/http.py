@@ -28,7 +28,7 @@ class StatusServer:
         """`role` is what /readyz says when it is. Port 0 takes any that is free. Raises OSError."""
 
         class Handler(BaseHTTPRequestHandler):
-            server_version = "ovn-k8s-watcher"
+            server_version = "ovn-k8s"
             sys_version = ""
             timeout = 10
 
