@@ -14,7 +14,7 @@ from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 
 from .policies import NO_LOGGING, Block, Logging, NetworkPolicy, Peers, PolicyPort, Rule, digest
 from .rows import Parent, Row
-from .services import HAIRPIN_SOURCE
+from .service_rows import HAIRPIN_SOURCE
 
 OWNER_PREFIX = "policy/"
 PEERS_PREFIX = "peers/"

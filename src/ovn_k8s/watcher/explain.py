@@ -12,14 +12,8 @@ from typing import Any
 from ovn_k8s.core.addresses import FIRST_POD_HOST, mac_for
 from ovn_k8s.core.database import Database, StoredRow
 from ovn_k8s.core.pods import Pod, pod_from_api, pod_owner, pod_port_name
-from ovn_k8s.core.services import (
-    Endpoint,
-    EndpointSlice,
-    Service,
-    endpoint_slice_from_api,
-    service_from_api,
-    service_load_balancers,
-)
+from ovn_k8s.core.service_rows import service_load_balancers, surroundings
+from ovn_k8s.core.services import Endpoint, EndpointSlice, Service, endpoint_slice_from_api, service_from_api
 from ovn_k8s.core.topology import LOAD_BALANCER_GROUP
 
 from .identity import host_of
@@ -29,6 +23,8 @@ TABLES = {
     "Logical_Switch_Port": ("name", "addresses", "port_security", "options", "up", "enabled", "external_ids"),
     "Load_Balancer": ("name", "vips", "external_ids"),
     "Load_Balancer_Group": ("name", "load_balancer"),
+    "Logical_Router": ("name", "load_balancer", "external_ids"),
+    "Logical_Router_Static_Route": ("ip_prefix", "policy", "external_ids"),
     "Port_Group": ("name", "ports", "acls", "external_ids"),
 }
 """What is read of the northbound database."""
@@ -230,10 +226,7 @@ def _service(
     endpoint: Endpoint,
 ) -> None:
     state = "ready" if endpoint.ready else "ending, still serving" if endpoint.serving else "not ready"
-    nodes = [
-        row.columns["name"] for row in database.rows("Logical_Switch") if row.columns["other_config"].get("subnet")
-    ]
-    for row in service_load_balancers(service, slices, nodes):
+    for row in service_load_balancers(service, slices, surroundings(database)):
         if row.parent and row.parent.table == "Logical_Switch" and row.parent.name != endpoint.node:
             continue
         stored = database.find("Load_Balancer", row.name)
@@ -250,7 +243,17 @@ def _service(
                 story.say(f"{title}: {vip} reaches it ({state}), one of {backends.count(',') + 1}")
             else:
                 story.say(f"{title}: {vip} does not reach it, as it is {state}")
-        _reached(story, database, title, stored, endpoint.node)
+        if row.parent and row.parent.table == "Logical_Router":
+            _routed(story, database, title, stored, row.parent.name)
+        else:
+            _reached(story, database, title, stored, endpoint.node)
+
+
+def _routed(story: Explanation, database: Database, title: str, balancer: StoredRow, router: str) -> None:
+    """Whether the load balancer works on a gateway's router."""
+    found = database.find("Logical_Router", router)
+    if found is None or balancer.uuid not in found.columns["load_balancer"]:
+        story.fault(f"{title}: {balancer.columns['name']} is not on router {router}, so that no packet meets it")
 
 
 def _reached(story: Explanation, database: Database, title: str, balancer: StoredRow, node: str) -> None:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: the ovn_k8s.cluster authors
-"""Services: a load balancer for each protocol, in the group that every node's switch uses."""
+"""Services: load balancers in the group that every node's switch uses, and on the routers of gateways."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ import logging
 from collections.abc import Iterator
 
 from ovn_k8s.core.database import Database
-from ovn_k8s.core.services import OWNER_PREFIX, EndpointSlice, Service, knows_affinity, service_load_balancers
+from ovn_k8s.core.service_rows import (
+    OWNER_PREFIX,
+    Surroundings,
+    is_outside,
+    knows_affinity,
+    service_load_balancers,
+    surroundings,
+)
+from ovn_k8s.core.services import EndpointSlice, Service
 from ovn_k8s.core.topology import LOAD_BALANCER_GROUP
 from ovn_k8s.daemon.log import fields
 from ovn_k8s.kubernetes.informer import Informer
@@ -29,7 +37,7 @@ class ServiceHandler:
     def __init__(self, services: Informer[Service], slices: Informer[EndpointSlice]) -> None:
         self._services = services
         self._slices = slices
-        self._nodes: tuple[str, ...] = ()
+        self._around = Surroundings()
         self._warned: set[tuple[str, str]] = set()
 
     def everything(self) -> Iterator[Key]:
@@ -37,14 +45,20 @@ class ServiceHandler:
         return (Key(KIND, *service.key) for service in self._services.all())
 
     def prepare(self, database: Database) -> None:
-        """Note which nodes there are."""
-        self._nodes = _nodes(database)
+        """Note which nodes and gateways there are."""
+        self._around = surroundings(database)
 
     def nodes_changed(self, database: Database) -> list[Key]:
-        """A switch has changed: the services that every node has for itself, if nodes came or went."""
-        nodes, before = _nodes(database), self._nodes
-        self._nodes = nodes
-        return [] if nodes == before else [Key(KIND, *service.key) for service in self._services.all() if service.local]
+        """Nodes or gateways may have come, gone or changed: the services whose load balancers depend on that."""
+        around, before = surroundings(database), self._around
+        self._around = around
+        nodes = around.nodes != before.nodes
+        outside = around.gateways != before.gateways or around.addresses != before.addresses
+        return [
+            Key(KIND, *service.key)
+            for service in (self._services.all() if nodes or outside else ())
+            if (nodes and service.local) or (outside and is_outside(service))
+        ]
 
     def wish(self, key: Key, database: Database) -> Wish:
         """The service's load balancers."""
@@ -55,7 +69,7 @@ class ServiceHandler:
         if not affinity and service.key not in self._warned:
             self._warned.add(service.key)
             LOG.warning("this OVN knows no session affinity; it is left out", extra=fields(object=key))
-        rows = service_load_balancers(service, self._slices.indexed(service.key), self._nodes, affinity=affinity)
+        rows = service_load_balancers(service, self._slices.indexed(service.key), self._around, affinity=affinity)
         if rows and not service.local and database.find("Load_Balancer_Group", LOAD_BALANCER_GROUP) is None:
             return Wish(
                 waits_for=f"there is no Load_Balancer_Group {LOAD_BALANCER_GROUP}; the master's set-up makes it"
@@ -77,9 +91,3 @@ def service_key(owner: str) -> tuple[str, str] | None:
         return None
     namespace, _, name = owner.removeprefix(OWNER_PREFIX).partition("/")
     return (namespace, name) if namespace and name else None
-
-
-def _nodes(database: Database) -> tuple[str, ...]:
-    """Nodes with a switch of their own, sorted."""
-    switches = database.rows("Logical_Switch")
-    return tuple(sorted(row.columns["name"] for row in switches if row.columns["other_config"].get("subnet")))

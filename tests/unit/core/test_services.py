@@ -5,20 +5,30 @@
 from __future__ import annotations
 
 import random
+from ipaddress import IPv4Network
 from typing import Any
 
 import pytest
 
+from ovn_k8s.core.database import Database
 from ovn_k8s.core.rows import Parent
+from ovn_k8s.core.schema import parse_schema
+from ovn_k8s.core.service_rows import (
+    TABLES,
+    Gateway,
+    Surroundings,
+    is_outside,
+    knows_affinity,
+    service_load_balancers,
+    surroundings,
+)
 from ovn_k8s.core.services import (
     Endpoint,
     EndpointSlice,
     Service,
     ServicePort,
     endpoint_slice_from_api,
-    knows_affinity,
     service_from_api,
-    service_load_balancers,
 )
 
 
@@ -220,7 +230,7 @@ def test_internal_traffic_policy_local_makes_a_load_balancer_per_node() -> None:
         Endpoint("10.244.2.3", "n2", False, True, True),
         Endpoint("10.244.2.4", "", True, True, False),
     )
-    rows = service_load_balancers(given, [part(*endpoints, ports=(HTTP,))], ("n1", "n2", "n3"))
+    rows = service_load_balancers(given, [part(*endpoints, ports=(HTTP,))], Surroundings(("n1", "n2", "n3")))
     assert {(row.name, row.parent, row.columns["vips"]["10.96.0.9:80"]) for row in rows} == {
         ("service_d_web_tcp_node_n1", Parent("Logical_Switch", "n1", "load_balancer"), "10.244.1.3:80"),
         ("service_d_web_tcp_node_n2", Parent("Logical_Switch", "n2", "load_balancer"), "10.244.2.3:80"),
@@ -235,3 +245,139 @@ def test_sctp() -> None:
     (row,) = service_load_balancers(given, [part(endpoint("10.244.1.3"), ports=(target,))])
     assert (row.name, row.columns["protocol"]) == ("service_d_web_sctp", "sctp")
     assert row.columns["vips"] == {"10.96.0.9:80": "10.244.1.3:8080"}
+
+
+OUTSIDE = {
+    "type": "LoadBalancer",
+    "clusterIP": "10.96.0.9",
+    "externalIPs": ["203.0.113.5"],
+    "ports": [{"name": "http", "port": 80, "nodePort": 30080}],
+}
+ADDRESSES = ("172.30.0.12", "172.30.0.14")
+TARGET = (ServicePort("http", "TCP", 8080),)
+
+
+def outside(*gateways: Gateway, status: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
+    """Rows, by the end of their names, of a service with endpoints on n1 and n2."""
+    document = service(**{**OUTSIDE, **spec})
+    document["status"] = {"loadBalancer": status or {}}
+    endpoints = (Endpoint("10.244.1.3", "n1", True, True, False), Endpoint("10.244.2.3", "n2", True, True, False))
+    around = Surroundings(("n1", "n2"), ADDRESSES, gateways)
+    rows = service_load_balancers(service_from_api(document), [part(*endpoints, ports=TARGET)], around)
+    return {row.name.removeprefix("service_d_web_tcp"): row for row in rows}
+
+
+def test_node_ports_and_external_addresses_inside_and_at_the_gateway() -> None:
+    status = {"ingress": [{"ip": "192.0.2.77"}, {"ip": "192.0.2.78", "ipMode": "Proxy"}, {"hostname": "example.com"}]}
+    rows = outside(Gateway("gw", "192.0.2.2"), status=status)
+    both = "10.244.1.3:8080,10.244.2.3:8080"
+    external = {"192.0.2.77:80": both, "203.0.113.5:80": both}
+    assert rows[""].columns["vips"] == {
+        "10.96.0.9:80": both,
+        "172.30.0.12:30080": both,
+        "172.30.0.14:30080": both,
+        "192.0.2.2:30080": both,
+        **external,
+    }
+    assert rows["_gateway_gw"].columns["vips"] == {"192.0.2.2:30080": both, **external}
+    assert rows["_gateway_gw"].parent == Parent("Logical_Router", "GR_gw", "load_balancer")
+    assert not {"skip_snat", "neighbor_responder"} & set(rows["_gateway_gw"].columns["options"])
+    assert set(rows) == {"", "_gateway_gw"}
+
+
+def test_only_the_type_load_balancer_takes_addresses_from_the_status() -> None:
+    rows = outside(Gateway("gw", ""), status={"ingress": [{"ip": "192.0.2.77"}]}, type="ClusterIP", externalIPs=[])
+    assert "192.0.2.77:80" not in rows[""].columns["vips"]
+
+
+def test_a_service_of_the_cluster_only_is_not_at_gateways() -> None:
+    rows = outside(Gateway("gw", "192.0.2.2"), externalIPs=[], ports=[{"name": "http", "port": 80}])
+    assert set(rows) == {""}
+    assert rows[""].columns["vips"] == {"10.96.0.9:80": "10.244.1.3:8080,10.244.2.3:8080"}
+
+
+def test_without_node_ports_there_is_no_balancer_at_a_gateway_for_the_protocol() -> None:
+    ports = [{"name": "http", "port": 80, "nodePort": 30080}, {"name": "dns", "port": 53, "protocol": "UDP"}]
+    rows = outside(Gateway("gw", "192.0.2.2"), externalIPs=[], ports=ports)
+    assert set(rows) == {"", "_gateway_gw", "service_d_web_udp"}
+
+
+def test_internal_policy_local_leaves_what_comes_from_outside_alone() -> None:
+    rows = outside(internalTrafficPolicy="Local")
+    both = "10.244.1.3:8080,10.244.2.3:8080"
+    assert rows[""].columns["vips"] == dict.fromkeys(("172.30.0.12:30080", "172.30.0.14:30080", "203.0.113.5:80"), both)
+    assert rows["_node_n1"].columns["vips"] == {"10.96.0.9:80": "10.244.1.3:8080"}
+
+
+@pytest.mark.parametrize(
+    ("gateway", "backends", "kept"),
+    [
+        (Gateway("gw", "192.0.2.2"), "10.244.1.3:8080,10.244.2.3:8080", True),
+        (Gateway("n2", "192.0.2.2"), "10.244.2.3:8080", True),
+        (Gateway("gw", "192.0.2.2", (IPv4Network("10.244.1.0/24"),)), "10.244.1.3:8080", True),
+        (Gateway("gw", "192.0.2.2", ()), "10.244.1.3:8080,10.244.2.3:8080", False),
+        (Gateway("gw", "192.0.2.2", (IPv4Network("10.244.9.0/24"),)), "10.244.1.3:8080,10.244.2.3:8080", False),
+        (Gateway("n2", "192.0.2.2", (IPv4Network("10.244.1.0/24"),)), "10.244.1.3:8080", True),
+    ],
+)
+def test_external_policy_local_keeps_the_source_where_answers_come_back(
+    gateway: Gateway, backends: str, kept: bool
+) -> None:
+    rows = outside(gateway, externalTrafficPolicy="Local")
+    row = rows[f"_gateway_{gateway.name}"]
+    assert set(row.columns["vips"].values()) == {backends}
+    assert (row.columns["options"].get("skip_snat") == "true") is kept
+    assert set(rows[""].columns["vips"].values()) == {"10.244.1.3:8080,10.244.2.3:8080"}
+
+
+def test_one_of_several_gateways_answers_for_addresses_of_services() -> None:
+    rows = outside(Gateway("a", "192.0.2.2", ()), Gateway("b", "192.0.2.3", (), answers=False))
+    assert "neighbor_responder" not in rows["_gateway_a"].columns["options"]
+    assert rows["_gateway_b"].columns["options"]["neighbor_responder"] == "none"
+
+
+def test_connections_of_datagrams_end_with_their_endpoint() -> None:
+    given = Service("d", "web", ("10.96.0.9",), (HTTP, ServicePort("dns", "UDP", 53)))
+    tcp, udp = service_load_balancers(given, ())
+    assert udp.columns["options"]["ct_flush"] == "true"
+    assert "ct_flush" not in tcp.columns["options"]
+
+
+def test_families_of_external_addresses() -> None:
+    rows = outside(Gateway("gw", "192.0.2.2"), externalIPs=["2001:db8::5"])
+    assert rows[""].columns["vips"]["[2001:db8::5]:80"] == ""
+
+
+def test_the_surroundings_are_read_from_the_rows_of_nodes_and_gateways() -> None:
+    ids_type = {"type": {"key": "string", "value": "string", "min": 0, "max": "unlimited"}}
+    tables = {name: {"columns": {"external_ids": ids_type}, "isRoot": True} for name in TABLES}
+    database = Database(parse_schema({"name": "OVN_Northbound", "version": "7.0.0", "tables": tables}))
+
+    def put(table: str, owner: str, **columns: Any) -> None:
+        ids = {**columns.pop("external_ids", {}), "ovn-k8s-owner": owner}
+        database.put(table, str(database.count(table)), {"external_ids": ids, **columns})
+
+    put("Logical_Switch", "node/n1", name="n1", other_config={"subnet": "10.244.1.0/24"})
+    put("Logical_Switch", "cluster", name="join", other_config={})
+    put("Logical_Router", "cluster", name="master")
+    for name in ("gw2", "gw1"):
+        put("Logical_Router", f"gateway/{name}", name=f"GR_{name}", external_ids={"physical_ip": "192.0.2.2"})
+    for owner, name, prefix, policy in (
+        ("node/n1", "node/n1/address", "172.30.0.12/32", None),
+        ("node/n1", "node/n1/other", "172.30.9.9/32", None),
+        ("gateway/gw1", "gateway/gw1/source/10.244.1.0/24", "10.244.1.0/24", "src-ip"),
+        ("gateway/gw1", "gateway/gw1/egress", "0.0.0.0/0", None),
+    ):
+        ids = {"ovn-k8s-id": name}
+        put("Logical_Router_Static_Route", owner, ip_prefix=prefix, policy=policy, external_ids=ids)
+    assert surroundings(database) == Surroundings(
+        ("n1",),
+        ("172.30.0.12",),
+        (Gateway("gw1", "192.0.2.2", (IPv4Network("10.244.1.0/24"),)), Gateway("gw2", "192.0.2.2", (), False)),
+    )
+
+
+def test_what_is_outside() -> None:
+    assert not is_outside(Service("d", "web", ("10.96.0.9",), (HTTP,)))
+    assert is_outside(Service("d", "web", ("10.96.0.9",), (HTTP._replace(node_port=30080),)))
+    assert is_outside(Service("d", "web", ("10.96.0.9",), (HTTP,), external_ips=("203.0.113.5",)))
