@@ -18,7 +18,7 @@ class ActionModule(HnsAction):
 
     def carry_out(self, arguments: dict[str, Any]) -> Answer:
         self._program_dir = arguments["program_dir"]
-        info = self.ask({"operation": "info"})
+        info = self.hns({"operation": "info"})
         name = arguments["name"]
         result: Answer = {"changed": False, "version": info["version"], "features": info["features"]}
         for kind in KINDS:

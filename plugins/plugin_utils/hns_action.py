@@ -8,31 +8,24 @@ is reached again, the outcome fetched, and looked at afresh whether everything i
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
-from ansible.plugins.action import ActionBase
 
 from ..module_utils.core.hns.errors import HnsError
 from ..module_utils.core.hns.options import read_wanted
+from .bundle_action import Answer, BundleAction
 
-COMMAND = "ansible.windows.win_command"
-MODULE = "ovn_k8s.windows.hns"
+PROGRAM = "bin\\ovn-k8s-hns.exe"
+"""Of whichever version of the bundle is in use on the host."""
 POLL_SECONDS = 2.0
 
-Answer = dict[str, Any]
 
-
-class HnsAction(ActionBase):
+class HnsAction(BundleAction):
     """Base of the actions. `kind` is the list of objects that the action takes."""
-
-    TRANSFERS_FILES = False
-    _supports_check_mode = True
-    _supports_async = False
 
     kind = ""
     spec: Mapping[str, Any] = {}
@@ -53,7 +46,7 @@ class HnsAction(ActionBase):
             raise AnsibleActionFail(str(error)) from error
         request = {"wanted": wanted, "replace": arguments["replace"], "force": arguments.get("force", False)}
         self._program_dir = arguments["program_dir"]
-        plan = self.ask({"operation": "plan", **request})
+        plan = self.hns({"operation": "plan", **request})
         result = {"changed": plan["changed"], "actions": plan["actions"], "disruptive": plan["disruptive"]}
         result["diff"] = plan["diff"]
         if plan["changed"] and not self._task.check_mode:
@@ -66,19 +59,19 @@ class HnsAction(ActionBase):
 
     def _apply(self, request: Answer, deadline: float) -> None:
         try:
-            self.ask({"operation": "apply", **request})
+            self.hns({"operation": "apply", **request})
         except AnsibleConnectionFailure:
             # What was done before the connection broke stays done; the rest is done now.
             self._reach_again(deadline)
-            self.ask({"operation": "apply", **request})
+            self.hns({"operation": "apply", **request})
 
     def _apply_detached(self, request: Answer, deadline: float) -> None:
-        job = self.ask({"operation": "apply", "detached": True, **request})["job"]
+        job = self.hns({"operation": "apply", "detached": True, **request})["job"]
         while True:
             time.sleep(self.poll_seconds)
             self._reach_again(deadline)
             try:
-                outcome = self.ask({"operation": "result", "job": job})
+                outcome = self.hns({"operation": "result", "job": job})
             except AnsibleConnectionFailure:
                 continue
             if not outcome["running"]:
@@ -89,7 +82,7 @@ class HnsAction(ActionBase):
                     "the event log of the host, and run this again"
                 )
         _checked(outcome["answer"])
-        left = self.ask({"operation": "plan", **request})
+        left = self.hns({"operation": "plan", **request})
         if left["changed"]:
             raise AnsibleActionFail(
                 f"HNS said that it was done, but this is still not as wanted: {'; '.join(left['actions'])}"
@@ -101,48 +94,18 @@ class HnsAction(ActionBase):
             with suppress(AnsibleError, NotImplementedError):
                 self._connection.reset()
             try:
-                if self._python(["-c", "print(1)"], "").get("rc") == 0:
+                if self.command(["cmd.exe", "/c", "exit 0"]).get("rc") == 0:
                     return
-                cause = "it does not run the bundle's Python"
+                cause = "it runs no commands"
             except AnsibleConnectionFailure as error:
                 cause = str(error)
             if time.monotonic() > deadline:
                 raise AnsibleConnectionFailure(f"the host has not come back after its network was changed: {cause}")
             time.sleep(self.poll_seconds)
 
-    # ---- one request
-
-    def ask(self, request: Answer) -> Answer:
-        """One request to the host; its answer.
-
-        Raises:
-            AnsibleActionFail: the host refused, with its words.
-            AnsibleConnectionFailure: the connection broke.
-        """
-        done = self._python(["-m", MODULE], json.dumps(request))
-        try:
-            answer = json.loads(done.get("stdout", ""))
-        except ValueError:
-            said = " ".join(str(done.get(key) or "") for key in ("msg", "stderr", "stdout")).strip()
-            raise AnsibleActionFail(
-                f"the bundle in {self._program_dir} does not answer: {said[:2000]}; is it installed "
-                "(role windows_worker), and is program_dir right?"
-            ) from None
-        return _checked(answer)
-
-    def _python(self, arguments: list[str], stdin: str) -> Answer:
-        program = self._program_dir.rstrip("\\") + "\\python.exe"
-        parameters = {"argv": [program, *arguments], "stdin": stdin}
-        check_mode = self._task.check_mode
-        # Asking changes nothing, but a command module does not run in check mode.
-        self._task.check_mode = False
-        try:
-            answer: Answer = self._execute_module(module_name=COMMAND, module_args=parameters, task_vars=self._facts)
-        finally:
-            self._task.check_mode = check_mode
-        if answer.get("unreachable"):
-            raise AnsibleConnectionFailure(str(answer.get("msg")))
-        return answer
+    def hns(self, request: Answer) -> Answer:
+        """One request to the host; its answer. Raises as `ask`."""
+        return self.ask([self._program_dir.rstrip("\\") + "\\" + PROGRAM], request)
 
 
 def _checked(answer: Answer) -> Answer:

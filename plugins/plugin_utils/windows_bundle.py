@@ -16,7 +16,7 @@ from hashlib import sha256
 from pathlib import Path, PureWindowsPath
 
 from .program_archive import FIXED_TIME, program_files
-from .windows_parts import LAUNCHER, PYWIN32, PartError, Parts
+from .windows_parts import LAUNCHER, PYTHON_CONTENT, PYWIN32, PartError, Parts
 
 MANIFEST = "bundle.json"
 LAUNCHER_NAME = "distlib/t64.exe"
@@ -31,6 +31,21 @@ _PYWIN32_LEFT = ("win32/test", "win32/demos", "win32/scripts", "win32/libs", "wi
 _PYWIN32_SUFFIXES = (".pyd", ".py", ".dll", ".txt")
 _FOR_WINDOWS = ("__init__.py", "cni", "core", "windows")
 """What a Windows node needs of the package."""
+
+
+def bundle_version(collection: Path) -> str:
+    """Names the bundle that `bundle_files` makes, without its parts: 16 hexadecimal digits.
+
+    Raises FileNotFoundError when the collection is not whole.
+    """
+    whole = sha256()
+    for name, content in sorted(_programs(collection).items()):
+        whole.update(f"{name}\0{sha256(content).hexdigest()}\n".encode())
+    for pinned in (PYTHON_CONTENT, PYWIN32.digest, LAUNCHER.digest):
+        whole.update(pinned.encode())
+    # How it is put together counts too.
+    whole.update(Path(__file__).read_bytes())
+    return whole.hexdigest()[:16]
 
 
 def bundle_files(collection: Path, parts: Parts, program_dir: PureWindowsPath) -> dict[str, bytes]:

@@ -59,12 +59,12 @@ class Host:
         self.on_apply: Callable[[], None] = lambda: None
 
     def command(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        assert parameters["argv"][0] == r"C:\Program Files\ovn-k8s\python.exe"
         if self.down:
             self.down -= 1
             raise AnsibleConnectionFailure("the connection was closed")
-        if parameters["argv"][1] == "-c":
-            return {"rc": 0, "stdout": "1\r\n"}
+        if parameters["argv"] == ["cmd.exe", "/c", "exit 0"]:
+            return {"rc": 0, "stdout": ""}
+        assert parameters["argv"] == [r"C:\Program Files\ovn-k8s\bin\ovn-k8s-hns.exe"]
         request = json.loads(parameters["stdin"])
         assert parameters["stdin"].isascii()
         self.operations.append(request["operation"] + (" detached" if request.get("detached") else ""))
