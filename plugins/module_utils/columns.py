@@ -33,7 +33,11 @@ def map_patch(option: Mapping[str, Any]) -> MapPatch:
 
 
 def from_options(
-    params: Mapping[str, Any], plain: Iterable[str], maps: Iterable[str] = (), clear: Collection[str] = ()
+    params: Mapping[str, Any],
+    plain: Iterable[str],
+    maps: Iterable[str] = (),
+    clear: Collection[str] = (),
+    defaults: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The columns that an object's options manage.
 
@@ -42,13 +46,14 @@ def from_options(
         plain: options that carry the name of their scalar, optional or set column.
         maps: options that carry the name of their map column.
         clear: columns to empty. A map that is cleared and given as well becomes exactly what is given.
+        defaults: what columns that cannot be empty have in a new row.
     """
     columns: dict[str, Any] = {}
     for name in plain:
         if params.get(name) is not None:
             columns[name] = params[name]
         elif name in clear:
-            columns[name] = None
+            columns[name] = (defaults or {}).get(name)
     for name in maps:
         patch = map_patch(params.get(name) or {})
         if name in clear:

@@ -37,6 +37,7 @@ options:
       bridge:
         description:
           - The bridge that has the port. A port that another one has is moved. Needed unless the port shall be absent.
+          - Of a bridge that stands for a VLAN, the port becomes an access port.
         type: str
       state:
         description:
@@ -63,6 +64,7 @@ options:
             description:
               - Keys and values to have in the map, as V(peer) of a patch port or V(remote_ip) of a tunnel. A key whose
                 value is null is removed, other keys stay.
+              - The value of V(psk), the key of an IPsec tunnel, is shown nowhere.
             type: dict
           mtu_request:
             description:
@@ -76,6 +78,23 @@ options:
             description:
               - MAC address of an internal interface.
             type: str
+          ingress_policing_rate:
+            description:
+              - Most that is taken from the interface, in kilobits a second; V(0) is no limit.
+            type: int
+          ingress_policing_burst:
+            description:
+              - What may be saved up under O(ports[].interfaces[].ingress_policing_rate), in kilobits.
+            type: int
+          bfd:
+            description:
+              - Keys and values to have in the map that configures Bidirectional Forwarding Detection, as V(enable). A
+                key whose value is null is removed, other keys stay.
+            type: dict
+          other_config:
+            description:
+              - Keys and values to have in the map. A key whose value is null is removed, other keys stay.
+            type: dict
           external_ids:
             description:
               - Keys and values to have in the map, as V(iface-id). A key whose value is null is removed, other keys
@@ -87,11 +106,20 @@ options:
                 named here and given as well becomes exactly what is given.
             type: list
             elements: str
-            choices: [options, mtu_request, ofport_request, mac, external_ids]
+            choices:
+              - options
+              - mtu_request
+              - ofport_request
+              - mac
+              - ingress_policing_rate
+              - ingress_policing_burst
+              - bfd
+              - other_config
+              - external_ids
             default: []
       tag:
         description:
-          - VLAN of an access port, 0 to 4095.
+          - VLAN of an access port, or the native VLAN of a trunk, 0 to 4095.
         type: int
       trunks:
         description:
@@ -103,9 +131,83 @@ options:
           - How VLANs are handled; follows from O(ports[].tag) unless given.
         type: str
         choices: [access, trunk, native-tagged, native-untagged, dot1q-tunnel]
+      cvlans:
+        description:
+          - All customer VLANs that a V(dot1q-tunnel) port takes. An empty list means all there are.
+        type: list
+        elements: int
+      protected:
+        description:
+          - Whether nothing is forwarded between this and other protected ports.
+        type: bool
+      bond_mode:
+        description:
+          - How a port of several interfaces spreads its traffic.
+        type: str
+        choices: [active-backup, balance-slb, balance-tcp]
+      lacp:
+        description:
+          - Whether a bond negotiates with its peer by LACP, and who begins.
+        type: str
+        choices: [active, passive, 'off']
+      bond_updelay:
+        description:
+          - Milliseconds that a link must be up before the bond uses it.
+        type: int
+      bond_downdelay:
+        description:
+          - Milliseconds that a link must be down before the bond leaves it.
+        type: int
+      bond_active_interface:
+        description:
+          - MAC address of the interface that was active last in an V(active-backup) bond. Open vSwitch writes it too,
+            so give it only to bring one about.
+        type: str
+      qos:
+        description:
+          - Quality of service of what leaves by the port. What is given is exact, with all queues.
+        type: dict
+        suboptions:
+          type:
+            description:
+              - As V(linux-htb), V(linux-hfsc), V(egress-policer) or V(linux-noop).
+            type: str
+            required: true
+          other_config:
+            description:
+              - Settings of the type, as V(max-rate) in bits a second.
+            type: dict
+          external_ids:
+            description:
+              - Keys and values for other programs.
+            type: dict
+          queues:
+            description:
+              - The queues, which flows choose by number.
+            type: list
+            elements: dict
+            suboptions:
+              id:
+                description:
+                  - Number of the queue; V(0) takes what no flow puts elsewhere.
+                type: int
+                required: true
+              dscp:
+                description:
+                  - Mark that packets of the queue get, 0 to 63.
+                type: int
+              other_config:
+                description:
+                  - Settings of the queue, as V(min-rate), V(max-rate), V(burst) or V(priority).
+                type: dict
+              external_ids:
+                description:
+                  - Keys and values for other programs.
+                type: dict
       other_config:
         description:
-          - Keys and values to have in the map. A key whose value is null is removed, other keys stay.
+          - Keys and values to have in the map, as V(lacp-time) or V(bond-rebalance-interval) of a bond. A key whose
+            value is null is removed, other keys stay.
         type: dict
       external_ids:
         description:
@@ -117,7 +219,20 @@ options:
             here and given as well becomes exactly what is given.
         type: list
         elements: str
-        choices: [tag, trunks, vlan_mode, other_config, external_ids]
+        choices:
+          - tag
+          - trunks
+          - vlan_mode
+          - cvlans
+          - protected
+          - bond_mode
+          - lacp
+          - bond_updelay
+          - bond_downdelay
+          - bond_active_interface
+          - qos
+          - other_config
+          - external_ids
         default: []
   wait:
     description:
@@ -158,6 +273,44 @@ EXAMPLES = r"""
           - type: patch
             options: {peer: int-to-ex}
 
+- name: A bond, a tunnel, and a port whose traffic is shaped
+  ovn_k8s.cluster.ovs_port:
+    ports:
+      - name: bond0
+        bridge: br-ex
+        interfaces:
+          - name: eth2
+          - name: eth3
+        bond_mode: balance-slb
+        lacp: active
+        bond_updelay: 100
+        tag: 10
+        vlan_mode: native-untagged
+        trunks: [10, 20, 30]
+        other_config:
+          lacp-time: fast
+      - name: tunnel0
+        bridge: br-int
+        interfaces:
+          - type: vxlan
+            options:
+              remote_ip: 192.0.2.20
+              key: 4097
+      - name: eth4
+        bridge: br-ex
+        qos:
+          type: linux-htb
+          other_config:
+            max-rate: 1000000000
+          queues:
+            - id: 0
+              other_config:
+                max-rate: 200000000
+            - id: 1
+              dscp: 46
+              other_config:
+                min-rate: 800000000
+
 - name: The internal port carries all VLANs, the device is free again
   ovn_k8s.cluster.ovs_port:
     ports:
@@ -195,14 +348,22 @@ from ansible_collections.ovn_k8s.cluster.plugins.module_utils.database_module im
     create,
     fulfil,
 )
+from ansible_collections.ovn_k8s.cluster.plugins.module_utils.ovs_qos import TABLES, leftovers, qos_rows
+from ansible_collections.ovn_k8s.cluster.plugins.module_utils.ovs_vlan_bridge import vlan_bridges
 from ansible_collections.ovn_k8s.cluster.plugins.module_utils.ovsdb.client import Client
 from ansible_collections.ovn_k8s.cluster.plugins.module_utils.vswitchd import wait_applied
 
 MAPS = ("other_config", "external_ids")
-INTERFACE_PLAIN = ("type", "mtu_request", "ofport_request", "mac")
-INTERFACE_MAPS = ("options", "external_ids")
-PORT_PLAIN = ("tag", "trunks", "vlan_mode")
+INTERFACE_PLAIN = ("type", "mtu_request", "ofport_request", "mac", "ingress_policing_rate", "ingress_policing_burst")
+INTERFACE_DEFAULTS = {"type": "", "ingress_policing_rate": 0, "ingress_policing_burst": 0}
+INTERFACE_MAPS = ("options", "bfd", *MAPS)
+BOND_ACTIVE = {"bond_active_interface": "bond_active_slave"}
+"""Option to column."""
+PORT_PLAIN = ("tag", "trunks", "vlan_mode", "cvlans", "protected", "bond_mode", "lacp", "bond_updelay")
+PORT_PLAIN += ("bond_downdelay", "bond_active_slave")
+PORT_DEFAULTS = {"protected": False, "bond_updelay": 0, "bond_downdelay": 0}
 MODES = ["access", "trunk", "native-tagged", "native-untagged", "dot1q-tunnel"]
+SECRET_KEYS = ("psk",)
 INTERFACE = {
     "name": {"type": "str"},
     "type": {"type": "str"},
@@ -210,12 +371,40 @@ INTERFACE = {
     "mtu_request": {"type": "int"},
     "ofport_request": {"type": "int"},
     "mac": {"type": "str"},
+    "ingress_policing_rate": {"type": "int"},
+    "ingress_policing_burst": {"type": "int"},
+    "bfd": {"type": "dict"},
+    "other_config": {"type": "dict"},
     "external_ids": {"type": "dict"},
     "clear": {
         "type": "list",
         "elements": "str",
-        "choices": ["options", "mtu_request", "ofport_request", "mac", "external_ids"],
+        "choices": [
+            "options",
+            "mtu_request",
+            "ofport_request",
+            "mac",
+            "ingress_policing_rate",
+            "ingress_policing_burst",
+            "bfd",
+            *MAPS,
+        ],
         "default": [],
+    },
+}
+QOS = {
+    "type": {"type": "str", "required": True},
+    "other_config": {"type": "dict"},
+    "external_ids": {"type": "dict"},
+    "queues": {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "id": {"type": "int", "required": True},
+            "dscp": {"type": "int"},
+            "other_config": {"type": "dict"},
+            "external_ids": {"type": "dict"},
+        },
     },
 }
 OPTIONS = {
@@ -232,30 +421,99 @@ OPTIONS = {
             "tag": {"type": "int"},
             "trunks": {"type": "list", "elements": "int"},
             "vlan_mode": {"type": "str", "choices": MODES},
+            "cvlans": {"type": "list", "elements": "int"},
+            "protected": {"type": "bool"},
+            "bond_mode": {"type": "str", "choices": ["active-backup", "balance-slb", "balance-tcp"]},
+            "lacp": {"type": "str", "choices": ["active", "passive", "off"]},
+            "bond_updelay": {"type": "int"},
+            "bond_downdelay": {"type": "int"},
+            "bond_active_interface": {"type": "str"},
+            "qos": {"type": "dict", "options": QOS},
             "other_config": {"type": "dict"},
             "external_ids": {"type": "dict"},
-            "clear": {"type": "list", "elements": "str", "choices": [*PORT_PLAIN, *MAPS], "default": []},
+            "clear": {
+                "type": "list",
+                "elements": "str",
+                "choices": [
+                    "tag",
+                    "trunks",
+                    "vlan_mode",
+                    "cvlans",
+                    "protected",
+                    "bond_mode",
+                    "lacp",
+                    "bond_updelay",
+                    "bond_downdelay",
+                    "bond_active_interface",
+                    "qos",
+                    *MAPS,
+                ],
+                "default": [],
+            },
         },
     },
     "wait": {"type": "bool", "default": True},
 }
+READ = ["Bridge", "Port", "Interface", *TABLES]
 
 
 def port_rows(item: dict[str, Any], actual: Database) -> Iterator[Row]:
-    """A port and the interfaces that the options name."""
-    name = item["name"]
-    columns = from_options(item, PORT_PLAIN, MAPS, item["clear"])
+    """A port, the interfaces that the options name, and its quality of service."""
+    name, clear = item["name"], [BOND_ACTIVE.get(option, option) for option in item["clear"]]
+    given = {**item, "bond_active_slave": item["bond_active_interface"]}
+    bridge, vlan = _place(item, actual)
+    if vlan is not None:
+        given["tag"] = vlan
+    columns = from_options(given, PORT_PLAIN, MAPS, clear, PORT_DEFAULTS)
+    if "qos" in clear and item["qos"] is None:
+        columns["qos"] = None
+    elif item["qos"]:
+        yield from qos_rows(name, item["qos"], actual)
+        columns["qos"] = Ref("QoS", name)
     interfaces = item["interfaces"]
     if interfaces is None and (actual is EMPTY or actual.find("Port", name) is None):
         interfaces = [{"name": name, "clear": []}]
     if interfaces is not None:
         columns["interfaces"] = [Ref("Interface", interface["name"] or name) for interface in interfaces]
-    yield Row("Port", name, columns, parent=Parent("Bridge", item["bridge"], "ports"))
+    yield Row("Port", name, columns, parent=Parent("Bridge", bridge, "ports"))
     for interface in interfaces or ():
         # In the database an ordinary network device is of type "" or "system"; the first is what tools write.
-        given = {**interface, "type": ""} if interface.get("type") == "system" else interface
-        interface_columns = from_options(given, INTERFACE_PLAIN, INTERFACE_MAPS, interface["clear"])
+        kind = {**interface, "type": ""} if interface.get("type") == "system" else interface
+        interface_columns = from_options(kind, INTERFACE_PLAIN, INTERFACE_MAPS, interface["clear"], INTERFACE_DEFAULTS)
         yield Row("Interface", interface["name"] or name, interface_columns)
+
+
+def _place(item: dict[str, Any], actual: Database) -> tuple[str, int | None]:
+    """The bridge that holds the port, and the VLAN that this means.
+
+    Raises:
+        InvalidValue: the port shall have another VLAN than its bridge.
+    """
+    bridge = None if actual is EMPTY else vlan_bridges(actual).get(item["bridge"])
+    if bridge is None:
+        return item["bridge"], None
+    if item["tag"] not in (None, bridge.vlan) or "tag" in item["clear"]:
+        raise InvalidValue(
+            f"Port {item['name']!r}: Bridge {bridge.name!r} stands for VLAN {bridge.vlan}, so its ports have that tag; "
+            f"leave tag out, or give the port to {bridge.parent!r}"
+        )
+    return bridge.parent, bridge.vlan
+
+
+def gone(item: dict[str, Any], actual: Database) -> Iterator[tuple[str, str]]:
+    """The rows that go with a port, or with what it no longer has."""
+    if item["state"] == "absent":
+        yield "Port", item["name"]
+        yield from leftovers(item["name"], actual)
+    elif item["qos"]:
+        yield from leftovers_of_queues(item, actual)
+    elif "qos" in item["clear"]:
+        yield from leftovers(item["name"], actual)
+
+
+def leftovers_of_queues(item: dict[str, Any], actual: Database) -> Iterator[tuple[str, str]]:
+    """Queues that are no longer wanted."""
+    return leftovers(item["name"], actual, frozenset(queue["id"] for queue in item["qos"]["queues"] or ()))
 
 
 def check_free(rows: Iterable[Row], actual: Database) -> None:
@@ -277,25 +535,44 @@ def check_free(rows: Iterable[Row], actual: Database) -> None:
                 )
 
 
+def complaint(item: dict[str, Any]) -> str | None:
+    """What is wrong with a port that no schema would notice."""
+    if item["interfaces"] == []:
+        return "a port has at least one interface; leave interfaces out"
+    numbers = [queue["id"] for queue in (item["qos"] or {}).get("queues") or ()]
+    twice = next((number for number in numbers if numbers.count(number) > 1), None)
+    return None if twice is None else f"queue {twice} is given twice"
+
+
+def hide_secrets(module: Any, items: Iterable[dict[str, Any]]) -> None:
+    """Keep the keys of tunnels out of all that the module prints."""
+    for item in items:
+        for interface in item["interfaces"] or ():
+            options = interface["options"] or {}
+            module.no_log_values.update(str(options[key]) for key in SECRET_KEYS if options.get(key))
+
+
 def main() -> None:
     module = create(OPTIONS, OPEN_VSWITCH.remote)
     items = module.params["ports"]
+    hide_secrets(module, items)
     for item in items:
-        if item["interfaces"] == []:
-            module.fail_json(msg=f"ports: {item['name']!r}: a port has at least one interface; leave interfaces out")
+        wrong = complaint(item)
+        if wrong:
+            module.fail_json(msg=f"ports: {item['name']!r}: {wrong}")
 
     def wish(actual: Database) -> Wish:
         rows = [row for item in items if item["state"] == "present" for row in port_rows(item, actual)]
-        if actual is not EMPTY:
-            check_free(rows, actual)
-        return Wish(rows, [("Port", item["name"]) for item in items if item["state"] == "absent"])
+        if actual is EMPTY:
+            return Wish(rows)
+        check_free(rows, actual)
+        return Wish(rows, [key for item in items for key in gone(item, actual)])
 
     def wait(client: Client, made: Plan) -> None:
         names = [row.name for row in wish(made.actual).rows if row.table == "Interface"]
         wait_applied(client, names, module.params["timeout"])
 
-    tables = ["Bridge", "Port", "Interface"]
-    fulfil(module, OPEN_VSWITCH, tables, wish, wait if module.params["wait"] else None)
+    fulfil(module, OPEN_VSWITCH, READ, wish, wait if module.params["wait"] else None)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from .database import Columns, naming_column
 from .rows import ID_KEY
 from .schema import Column, Table
-from .values import NamedUuid, Uuid, keys_to_wire, to_wire
+from .values import NamedUuid, Uuid, keys_to_wire, members_to_wire, to_wire
 
 Operation = dict[str, Any]
 
@@ -127,7 +127,7 @@ class Delete:
 
 @dataclass(frozen=True)
 class Hold:
-    """Rows that enter and leave a column of a stored row which holds them."""
+    """Rows that enter and leave a set or optional column of a stored row which holds them."""
 
     table: Table
     name: str
@@ -142,9 +142,9 @@ class Hold:
     def operations(self) -> Iterator[Operation]:
         mutations = []
         if self.leave:
-            mutations.append([self.column.name, "delete", to_wire(self.column, self.leave)])
+            mutations.append([self.column.name, "delete", members_to_wire(self.column, self.leave)])
         if self.enter:
-            mutations.append([self.column.name, "insert", to_wire(self.column, self.enter)])
+            mutations.append([self.column.name, "insert", members_to_wire(self.column, self.enter)])
         yield {"op": "mutate", "table": self.table.name, "where": _row_is(self.uuid), "mutations": mutations}
 
 

@@ -63,6 +63,14 @@ class Database:
         self._rows: dict[str, dict[str, Columns]] = {}
         self._by_name: dict[str, dict[str, set[str]]] = {}
         self._by_owner: dict[str, set[tuple[str, str]]] = {}
+        self._aliases: dict[tuple[str, str], str] = {}
+
+    def call(self, table: str, uuid: str, name: str) -> None:
+        """Have `find` return a row by a further name, before any row that carries it.
+
+        For tables where a row is known by who holds it only: two bridges may have a controller at the same address.
+        """
+        self._aliases[table, name] = uuid
 
     def put(self, table: str, uuid: str, columns: Columns) -> None:
         """Add a row or replace what it holds."""
@@ -111,6 +119,9 @@ class Database:
         """
         if table not in self.schema.tables:
             raise InvalidValue(f"database {self.schema.name} {self.schema.version} has no table {table}")
+        alias = self._aliases.get((table, name))
+        if alias is not None:
+            return self.get(table, alias)
         uuids = self._by_name.get(table, {}).get(name)
         if not uuids:
             return None

@@ -51,6 +51,7 @@ class Plan:
         before: dict[str, Any] = {}
         after: dict[str, Any] = {}
         names = {c.symbol: c.name for c in self.changes if isinstance(c, Insert)}
+        gone = {c.uuid for c in self.changes if isinstance(c, Delete)}
         for change in self.changes:
             title = f"{change.table.name} {change.name}"
             if isinstance(change, Insert):
@@ -62,9 +63,9 @@ class Plan:
                 after.setdefault(title, {}).update(self._readable(change.table, new, names))
             elif isinstance(change, Delete):
                 before[title] = self._readable(change.table, change.columns, names)
-            else:
+            elif change.uuid not in gone:
                 stored = self.actual.get(change.table.name, change.uuid)
-                value = stored.columns[change.column.name] if stored else frozenset()
+                value = _as_set(stored.columns[change.column.name]) if stored else frozenset()
                 column = change.column.name
                 became = (value - change.leave) | change.enter
                 before.setdefault(title, {}).update(self._readable(change.table, {column: value}, names))
@@ -319,10 +320,18 @@ class _Planner:
                     self.leave.setdefault((holder.table, holder.uuid, column), set()).add(child)
 
     def _let_go(self) -> None:
-        """Deleted rows leave the rows that hold them, unless those are deleted too."""
+        """Deleted rows leave the rows that hold them, unless those are deleted too or give them up anyway.
+
+        A row that goes by leaving others is still there when the server looks whether somebody holds a deleted one.
+        """
+        given_up = {(update.uuid, name): new for update in self.updates for name, (_old, new) in update.columns.items()}
         for row in self.deleted.values():
             for holder, column in self.actual.holders(row.table, row.uuid):
-                if holder.uuid not in self.deleted:
+                becomes = given_up.get((holder.uuid, column), (row.uuid,))
+                stays = holder.uuid not in self.deleted or (
+                    self.actual.schema.tables[row.table].root and not self.actual.schema.tables[holder.table].root
+                )
+                if stays and row.uuid in _atoms(becomes):
                     self.leave.setdefault((holder.table, holder.uuid, column), set()).add(row.uuid)
 
     def _changes(self) -> Iterator[Change]:
@@ -351,6 +360,12 @@ def _patched(old: Any, value: Any) -> Any:
     if isinstance(value, SetPatch):
         return (old | value.add) - value.remove
     return value
+
+
+def _as_set(value: Any) -> frozenset[Any]:
+    if isinstance(value, frozenset):
+        return value
+    return frozenset() if value is None else frozenset([value])
 
 
 def _atoms(value: Any) -> Collection[Any]:

@@ -80,6 +80,11 @@ def to_wire(column: Column, value: Any) -> Any:
     return _atom_to_wire(column.key, value)
 
 
+def members_to_wire(column: Column, atoms: Iterable[Any]) -> Any:
+    """The wire notation of members that enter or leave a set or optional column."""
+    return ["set", [_atom_to_wire(column.key, atom) for atom in sorted(atoms, key=str)]]
+
+
 def keys_to_wire(column: Column, keys: Iterable[Any]) -> Any:
     """The wire notation of a set of keys of a map column."""
     return ["set", [_atom_to_wire(column.key, key) for key in keys]]
