@@ -18,6 +18,7 @@ LONGEST_SERVICE_PREFIX = 28
 """Longest prefix of a service network that is worth having (the API server itself refuses nothing above /30)."""
 LONGEST_JOIN_PREFIX = 29
 """The join network holds the cluster router and one address for each gateway router."""
+NO_IPV6 = "IPv6-only and dual-stack clusters are not supported: pods, nodes and services have IPv4 addresses"
 FIRST_POD_HOST = 3
 """Host number, within a node's subnet, of the first pod address."""
 
@@ -102,12 +103,14 @@ def allocate_subnets(
     order = list(dict.fromkeys(nodes))
     given: dict[str, IPv4Network] = {}
     occupied: dict[str, IPv4Network] = dict(taken)
+    exact = set(occupied.values())  # most are of one size: these need no comparison with all others
     for node in order:
         wanted = fixed.get(node)
         if wanted is None:
             continue
         _check_fixed(cluster, node, wanted, occupied)
         occupied[node] = wanted
+        exact.add(wanted)
     position = 0
     total = subnet_count(cluster, node_prefix)
     size = 1 << (32 - node_prefix)
@@ -118,7 +121,7 @@ def allocate_subnets(
         while position < total:
             candidate = IPv4Network((int(cluster.network_address) + position * size, node_prefix))
             position += 1
-            if not any(candidate.overlaps(other) for other in occupied.values()):
+            if candidate not in exact and not any(candidate.overlaps(other) for other in occupied.values()):
                 given[node] = occupied[node] = candidate
                 break
         else:

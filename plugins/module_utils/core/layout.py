@@ -8,19 +8,21 @@ gateway router's join port) and is kept; newcomers get the lowest that is free.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from .addresses import AddressError, allocate_subnets, cluster_join_address
-from .database import Database, row_owner
+from .database import Database, StoredRow, row_owner
 from .errors import InvalidValue
 from .plan import Plan, plan
 from .rows import Row
 from .topology import (
     CLUSTER_OWNER,
     CLUSTER_ROUTER_KEY,
+    JOIN_SWITCH,
     LOAD_BALANCER_GROUP,
+    NODE_SUBNET_KEY,
     Gateway,
     Node,
     cluster_topology,
@@ -30,6 +32,7 @@ from .topology import (
     join_port,
     node_owner,
     node_topology,
+    subnet_record,
 )
 
 TABLES = (
@@ -93,13 +96,32 @@ class Layout:
 
 def stored_subnets(actual: Database) -> dict[str, IPv4Network]:
     """The subnets that nodes have, by node."""
+    join = actual.find("Logical_Switch", JOIN_SWITCH)
+    ports = [actual.get("Logical_Switch_Port", uuid) for uuid in (join.columns["ports"] if join else ())]
     result = {}
-    for row in actual.rows("Logical_Switch"):
+    for row in (*actual.rows("Logical_Switch"), *(port for port in ports if port)):
         kind, _slash, name = row_owner(row.columns).partition("/")
-        subnet = row.columns["other_config"].get("subnet")
+        subnet = recorded_subnet(row)
         if kind == "node" and subnet:
-            result[name] = IPv4Network(subnet)
+            result[name] = subnet
     return result
+
+
+def record_of(name: str, actual: Database) -> StoredRow | None:
+    """The row that says which subnet a node has: its switch, or for a node without OVN a port of the join switch."""
+    for table, row_name in (("Logical_Switch", name), ("Logical_Switch_Port", subnet_record(name))):
+        row = actual.find(table, row_name)
+        if row is not None and row.owner == node_owner(name):
+            return row
+    return None
+
+
+def recorded_subnet(record: StoredRow) -> IPv4Network | None:
+    """The subnet in such a row."""
+    columns = record.columns
+    text = columns["other_config"].get("subnet") if record.table == "Logical_Switch" else None
+    text = text or columns["external_ids"].get(NODE_SUBNET_KEY)
+    return IPv4Network(text) if text else None
 
 
 def choose_subnets(request: Request, stored: Mapping[str, IPv4Network]) -> dict[str, IPv4Network]:
@@ -128,20 +150,26 @@ def lay_out(request: Request, actual: Database) -> Layout:
         AddressError: there is no room, or a stored address contradicts the request.
         PlanError: a row is in the way.
     """
-    router = _cluster_router(request, actual)
+    router = cluster_router(actual) or request.router
     subnets = choose_subnets(request, stored_subnets(actual))
     rows: list[Row] = list(cluster_topology(router, request.join))
     for node in request.nodes:
         rows += node_topology(router, Node(node.name, node.address, subnets[node.name]))
-    for gateway in _with_join_addresses(request, actual):
+    for gateway in with_join_addresses(request.gateways, request.join, actual):
         rows += gateway_topology(router, request.cluster, request.join, gateway)
     owners = [CLUSTER_OWNER]
     owners += [node_owner(name) for name in (*(node.name for node in request.nodes), *request.absent_nodes)]
     owners += [gateway_owner(name) for name in (*(g.name for g in request.gateways), *request.absent_gateways)]
-    # Every subnet and join address that is given out adds a port to the router or the switch: were one added
-    # meanwhile, the choice made here might be somebody else's already.
-    unchanged = [("Logical_Router", router, "ports"), ("Logical_Switch", "join", "ports")]
-    return Layout(plan(rows, actual, owners=owners, unchanged=unchanged), subnets)
+    return Layout(plan(rows, actual, owners=owners, unchanged=grounds_of_choice(router)), subnets)
+
+
+def grounds_of_choice(router: str) -> tuple[tuple[str, str, str], ...]:
+    """What a choice of a subnet or of a join address rests on, for `plan(unchanged=)`.
+
+    Each that is given out adds a port to the cluster router or to the switch `join`: were one added meanwhile, the
+    choice might be somebody else's already.
+    """
+    return ("Logical_Router", router, "ports"), ("Logical_Switch", JOIN_SWITCH, "ports")
 
 
 def tear_down(actual: Database) -> Plan:
@@ -155,8 +183,8 @@ def tear_down(actual: Database) -> Plan:
     )
 
 
-def _cluster_router(request: Request, actual: Database) -> str:
-    """The cluster's router keeps the name that it was made with, whichever master comes first today."""
+def cluster_router(actual: Database) -> str:
+    """The name of the cluster's router, which it keeps whichever master comes first today; empty when there is none."""
     names = [
         str(row.columns["name"])
         for row in actual.rows("Logical_Router")
@@ -166,21 +194,22 @@ def _cluster_router(request: Request, actual: Database) -> str:
         raise InvalidValue(
             f"{len(names)} routers are marked {CLUSTER_ROUTER_KEY}=yes ({', '.join(sorted(names))}); unmark all but one"
         )
-    return names[0] if names else request.router
+    return names[0] if names else ""
 
 
-def _with_join_addresses(request: Request, actual: Database) -> list[Gateway]:
+def with_join_addresses(wishes: Iterable[WantedGateway], join: IPv4Network, actual: Database) -> list[Gateway]:
+    """The gateways with the join address that each has already, or the next free one. Raises AddressError."""
     stored = {}
     for row in actual.rows("Logical_Router_Port"):
         if row.columns["external_ids"].get("connect_to_join") == "yes":
             stored[row.columns["name"]] = IPv4Interface(min(row.columns["networks"])).ip
-    taken = {cluster_join_address(request.join), *stored.values()}
-    free = (address for address in request.join.hosts() if address not in taken)
+    taken = {cluster_join_address(join), *stored.values()}
+    free = (address for address in join.hosts() if address not in taken)
     gateways = []
-    for wanted in request.gateways:
+    for wanted in wishes:
         address = stored.get(join_port(gateway_router(wanted.name))) or next(free, None)
         if address is None:
-            raise AddressError(f"no address is left in the join network {request.join} for gateway {wanted.name!r}")
+            raise AddressError(f"no address is left in the join network {join} for gateway {wanted.name!r}")
         facts = {name: getattr(wanted, name) for name in WantedGateway.__dataclass_fields__}
         gateways.append(Gateway(**facts, join_address=address))
     return gateways

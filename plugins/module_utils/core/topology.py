@@ -9,17 +9,19 @@ node. Table and column meanings: ovn-nb(5).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from .addresses import cluster_join_address, mac_for, node_address, router_address, with_prefix
-from .rows import Parent, Ref, Row
+from .rows import MapPatch, Parent, Ref, Row
 
 CLUSTER_OWNER = "cluster"
 JOIN_SWITCH = "join"
 LOAD_BALANCER_GROUP = "clusterLBGroup"
 CLUSTER_ROUTER_KEY = "k8s-cluster-router"
+NODE_SUBNET_KEY = "node_subnet"
+"""An external id: on a node's own port, from where northd carries it to the node; on `subnet_record` as the record."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,11 @@ class Gateway:
 def node_owner(name: str) -> str:
     """The owner that a node's rows carry."""
     return f"node/{name}"
+
+
+def subnet_record(name: str) -> str:
+    """The port of the switch `join` that stands for the subnet of a node without OVN. Nothing is attached to it."""
+    return f"subnet-{name}"
 
 
 def gateway_owner(name: str) -> str:
@@ -90,7 +97,7 @@ def node_topology(router: str, node: Node) -> Iterator[Row]:
         node.name,
         {
             "other_config": {"subnet": str(node.subnet)},
-            "external_ids": {"gateway_ip": gateway_ip},
+            "external_ids": MapPatch({"gateway_ip": gateway_ip}),
             "load_balancer_group": [Ref("Load_Balancer_Group", LOAD_BALANCER_GROUP)],
         },
         owner,
@@ -101,11 +108,18 @@ def node_topology(router: str, node: Node) -> Iterator[Row]:
     yield Row(
         "Logical_Switch_Port",
         f"k8s-{node.name}",
-        {"addresses": [f"{mac_for(own)} {own}"]},
+        {"addresses": [f"{mac_for(own)} {own}"], "external_ids": {NODE_SUBNET_KEY: str(node.subnet)}},
         owner,
         Parent("Logical_Switch", node.name, "ports"),
     )
     yield _route(f"{owner}/address", router, f"{node.address}/32", own, owner)
+
+
+def foreign_node_topology(name: str, subnet: IPv4Network, marks: Mapping[str, str]) -> Iterator[Row]:
+    """The record of the subnet of a node that is not part of OVN; `marks` are further external ids."""
+    columns = {"enabled": False, "external_ids": {NODE_SUBNET_KEY: str(subnet), **marks}}
+    parent = Parent("Logical_Switch", JOIN_SWITCH, "ports")
+    yield Row("Logical_Switch_Port", subnet_record(name), columns, node_owner(name), parent)
 
 
 def gateway_topology(router: str, cluster: IPv4Network, join: IPv4Network, gateway: Gateway) -> Iterator[Row]:

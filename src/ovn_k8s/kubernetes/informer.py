@@ -59,6 +59,10 @@ class Informer(Generic[T]):
     ) -> None:
         self.kind = path.rsplit("/", 1)[-1]
         self.lists = 0
+        self.listing = False
+        """While the differences that a list brings are told; False when the server itself tells of a change."""
+        self.listed = 0
+        """How many objects the last complete list had."""
         self._api = api
         self._path = path
         self._parse = parse
@@ -166,10 +170,12 @@ class Informer(Generic[T]):
                     found[parsed.key] = parsed
             version = page["metadata"]["resourceVersion"]
         self.lists += 1
+        self.listing, self.listed = True, len(found)
         for key in [key for key in self._objects if key not in found]:
             self._put(key, None)
         for key, parsed in found.items():
             self._put(key, parsed)
+        self.listing = False
         self._version = version
         if not self._synced.is_set():
             self._synced.set()

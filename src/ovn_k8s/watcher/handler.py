@@ -26,6 +26,8 @@ class Wish:
     waits_for: str = ""
     retry: bool = False
     refused: str = ""
+    hands_off: bool = False
+    unchanged: tuple[tuple[str, str, str], ...] = ()
 
 
 NOTHING = Wish()

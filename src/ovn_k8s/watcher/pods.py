@@ -25,15 +25,23 @@ KIND = "pod"
 class PodHandler:
     """Pods with a network of their own get a port on the switch of their node.
 
-    `wired(pod, lease)` is called for each pod whose port is known to be in the database.
+    `wired(pod, lease)` is called for each pod whose port is known to be in the database. `foreign(node)` tells of nodes
+    whose pods have their network from elsewhere.
     """
 
     kind = KIND
 
-    def __init__(self, pods: Informer[Pod], book: AddressBook, wired: Callable[[Pod, Lease], None]) -> None:
+    def __init__(
+        self,
+        pods: Informer[Pod],
+        book: AddressBook,
+        wired: Callable[[Pod, Lease], None],
+        foreign: Callable[[str], bool] = lambda node: False,
+    ) -> None:
         self._pods = pods
         self._book = book
         self._wired = wired
+        self._foreign = foreign
 
     def everything(self) -> Iterator[Key]:
         """Pods that need a port."""
@@ -85,7 +93,7 @@ class PodHandler:
     def wish(self, key: Key, database: Database) -> Wish:
         """The pod's port; none for a pod that is gone, over, or on the host's network."""
         pod = self._pods.get((key.namespace, key.name))
-        if pod is None or not pod.needs_port:
+        if pod is None or not pod.needs_port or self._foreign(pod.node):
             self._book.end((key.namespace, key.name))
             return NOTHING
         if not self._book.knows(pod.node):

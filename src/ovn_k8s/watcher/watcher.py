@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ovn_k8s.core.ipam import AddressBook
+from ovn_k8s.core.nodes import ClusterNode, node_from_api
 from ovn_k8s.core.plan import Plan
 from ovn_k8s.core.pods import Pod, pod_from_api
 from ovn_k8s.core.policies import Namespace, NetworkPolicy, namespace_from_api, policy_from_api
@@ -22,7 +23,7 @@ from ovn_k8s.kubernetes.informer import Informer
 from ovn_k8s.ovsdb.monitor import Monitor
 from ovn_k8s.ovsdb.replica import Replica
 
-from . import pods, policies, services
+from . import gateways, nodes, pods, policies, services
 from .annotations import Annotator
 from .config import Config
 from .events import EventRecorder
@@ -34,8 +35,17 @@ LOG = logging.getLogger(__name__)
 
 NORTHBOUND = "OVN_Northbound"
 TABLES = {
-    "Logical_Switch": Monitor(("name", "ports", "load_balancer", "other_config", "external_ids")),
-    "Logical_Switch_Port": Monitor(("name", "addresses", "port_security", "options", "external_ids")),
+    "Logical_Router": Monitor(
+        ("name", "ports", "static_routes", "nat", "load_balancer", "options", "external_ids"),
+    ),
+    "Logical_Router_Port": Monitor(("name", "mac", "networks", "external_ids")),
+    "Logical_Router_Static_Route": Monitor(("ip_prefix", "nexthop", "output_port", "policy", "external_ids")),
+    "Logical_Switch": Monitor(
+        ("name", "ports", "load_balancer", "load_balancer_group", "other_config", "external_ids"),
+    ),
+    "Logical_Switch_Port": Monitor(
+        ("name", "type", "enabled", "addresses", "port_security", "options", "external_ids"),
+    ),
     "Load_Balancer": Monitor(("name", "vips", "protocol", "options", "external_ids")),
     "Load_Balancer_Group": Monitor(("name", "load_balancer")),
     "Port_Group": Monitor(("name", "ports", "acls", "external_ids")),
@@ -43,9 +53,12 @@ TABLES = {
         ("name", "direction", "priority", "match", "action", "log", "severity", "options", "external_ids"),
     ),
     "Address_Set": Monitor(("name", "addresses", "external_ids")),
+    "NAT": Monitor(("type", "logical_ip", "external_ip", "external_ids")),
 }
 STUCK_S = 60.0
 """After so long without a sign of life the writer counts as stuck; a transaction may take 10 s."""
+SOUTHBOUND_WAIT_S = 2.0
+"""So long --check waits for the southbound database, without which it cannot tell what gateways announce."""
 
 
 class Watcher:
@@ -74,6 +87,7 @@ class Watcher:
         self.policies: Informer[NetworkPolicy] = Informer(
             self._api, "/apis/networking.k8s.io/v1/networkpolicies", policy_from_api, self._policy_changed
         )
+        self.nodes: Informer[ClusterNode] = Informer(self._api, "/api/v1/nodes", node_from_api, self._node_changed)
         self.replica = Replica(
             config.northbound,
             NORTHBOUND,
@@ -83,18 +97,20 @@ class Watcher:
             on_change=self._database_changed,
             writer=True,
         )
+        self.southbound = self._follow_gateways(config)
         self.leadership = Leadership(self._api, lambda: not self.missing())
         self.annotator = Annotator(
             self._api, self.pods, busy=lambda: len(self.queue) > 0, leads=lambda: self.leadership.term > 0
         )
         self.events = EventRecorder(self._api, self.pods, leads=lambda: self.leadership.term > 0)
+        self.node_handler = nodes.NodeHandler(self.nodes, config.cluster_cidr, config.node_prefix)
         self.writer = Writer(
             self.replica,
             self.queue,
             self.leadership,
             self.events,
-            pods.PodHandler(self.pods, self.book, self.annotator.want),
-            [services.ServiceHandler(self.services, self.slices)],
+            pods.PodHandler(self.pods, self.book, self.annotator.want, self.node_handler.is_foreign),
+            [self.node_handler, *self._gateway_handlers(config), services.ServiceHandler(self.services, self.slices)],
             policies.Policies(self.pods, self.namespaces, self.policies, self.book),
         )
         self._starter = threading.Thread(target=self._begin, name="starter", daemon=True)
@@ -103,13 +119,18 @@ class Watcher:
     @property
     def informers(self) -> tuple[Informer[Any], ...]:
         """All caches of the API."""
-        return self.pods, self.services, self.slices, self.namespaces, self.policies
+        return self.nodes, self.pods, self.services, self.slices, self.namespaces, self.policies
+
+    @property
+    def _replicas(self) -> tuple[Replica, ...]:
+        return (self.replica, self.southbound) if self.southbound else (self.replica,)
 
     def start(self) -> None:
         """Start every thread. Nothing is written before all lists and the replica are complete."""
         for informer in self.informers:
             informer.start()
-        self.replica.start()
+        for replica in self._replicas:
+            replica.start()
         self.leadership.start()
         self._starter.start()
 
@@ -122,18 +143,22 @@ class Watcher:
         self.leadership.stop(release=not self.writer.alive)
         for informer in self.informers:
             informer.stop()
-        self.replica.stop()
+        for replica in self._replicas:
+            replica.stop()
 
     def propose(self, timeout: float) -> Plan:
         """What would be written, without writing. Instead of `start`; raises TimeoutError, PlanError."""
         for informer in self.informers:
             informer.start()
-        self.replica.start()
+        for replica in self._replicas:
+            replica.start()
         deadline = time.monotonic() + timeout
         while self.missing():
             if time.monotonic() > deadline:
                 raise TimeoutError("; ".join(self.missing()))
             time.sleep(0.05)
+        if self.southbound:
+            self.southbound.wait_synced(SOUTHBOUND_WAIT_S)
         return self.writer.propose()
 
     def missing(self) -> list[str]:
@@ -195,6 +220,27 @@ class Watcher:
     def _database_changed(self, changes: Iterable[object]) -> None:
         if self.writer.alive:
             self.writer.database_changed(changes)  # type: ignore[arg-type]
+
+    def _follow_gateways(self, config: Config) -> Replica | None:
+        """Nothing but gateways waits for the southbound database, so it counts neither as missing nor as lost."""
+        if not config.southbound:
+            return None
+        return Replica(
+            config.southbound,
+            gateways.SOUTHBOUND,
+            gateways.TABLES,
+            tls=config.southbound_tls,
+            on_change=lambda changes: self.queue.add_all(list(gateways.keys_of(changes)), urgent=True),
+        )
+
+    def _gateway_handlers(self, config: Config) -> list[gateways.GatewayHandler]:
+        networks = gateways.Networks(config.cluster_cidr, config.join_cidr)
+        return [gateways.GatewayHandler(self.southbound, networks, config.gateways)] if self.southbound else []
+
+    def _node_changed(self, old: ClusterNode | None, new: ClusterNode | None) -> None:
+        key = self.node_handler.told(old, new)
+        if key is not None:
+            self.queue.add(key)
 
     def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
         pod = new or old

@@ -17,16 +17,19 @@ LONGEST_RETRY_S = 30.0
 PATIENT_SHARE = 16
 """Keys without hurry that are taken along with urgent ones, so that they come forward at all times."""
 
+UNSCOPED = frozenset({"node", "gateway"})
+"""Kinds of objects that are in no namespace."""
+
 
 class Key(NamedTuple):
-    """An object: kind ('pod', 'service'), namespace, name."""
+    """An object: kind ('pod', 'service', 'node'), namespace, empty for what is in none, and name."""
 
     kind: str
     namespace: str
     name: str
 
     def __str__(self) -> str:
-        return f"{self.kind}/{self.namespace}/{self.name}"
+        return "/".join(self) if self.namespace else f"{self.kind}/{self.name}"
 
 
 class WorkQueue:

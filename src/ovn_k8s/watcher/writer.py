@@ -28,7 +28,7 @@ from .handler import Handler, Wish
 from .leadership import Leadership
 from .pods import PodHandler
 from .policies import KINDS, Policies
-from .workqueue import Key, WorkQueue
+from .workqueue import UNSCOPED, Key, WorkQueue
 
 LOG = logging.getLogger(__name__)
 
@@ -45,6 +45,11 @@ RESYNC = Key("resync", "", "")
 RESYNCED = Key("resynced", "", "")
 SWITCH = "switch"
 PORT = "port"
+SURROUNDINGS = "surroundings"
+OF_SWITCHES = ("name", "other_config", "external_ids", "load_balancer_group")
+"""What the owner of a switch looks after; ports and load balancers come and go with their own owners."""
+OF_ROUTERS = ("name", "ports", "static_routes", "nat", "options", "external_ids")
+"""The same of a router."""
 
 
 class NotLeading(Exception):
@@ -139,19 +144,32 @@ class Writer:
                 if old.get("name") != new.get("name") or old.get("other_config") != new.get("other_config"):
                     self._queue.add(Key(SWITCH, "", new.get("name") or old.get("name", "")))
                 self._members_lost(old, new)
+                if any(old.get(column) != new.get(column) for column in OF_SWITCHES):
+                    self._owned_row_changed({row_owner(old), row_owner(new)}, echoed)
             elif change.table == "Load_Balancer_Group":
                 self._group_changed(change)
+            elif change.table == "Logical_Router":
+                self._members_lost(old, new)
+                if any(old.get(column) != new.get(column) for column in OF_ROUTERS):
+                    self._owned_row_changed({row_owner(old), row_owner(new)}, echoed)
+                    self._queue.add(Key(SURROUNDINGS, "", ""))
             else:
-                for owner in {row_owner(old), row_owner(new)}:
-                    key = self._key(owner)
-                    if owner in self._busy:
-                        echoed.add(owner)
-                    elif key is not None:
-                        self._queue.add(key)
-                    elif change.table == "Logical_Switch_Port" and change.old is None:
-                        self._queue.add(Key(PORT, "", new.get("name", "")))
+                owners = {row_owner(old), row_owner(new)}
+                self._owned_row_changed(owners, echoed)
+                if change.table == "Logical_Router_Static_Route":
+                    self._queue.add(Key(SURROUNDINGS, "", ""))
+                elif change.table == "Logical_Switch_Port" and change.old is None and not self._is_pods(row_owner(new)):
+                    self._queue.add(Key(PORT, "", new.get("name", "")))
         for owner in echoed:
             self._busy[owner] += 1
+
+    def _owned_row_changed(self, owners: Iterable[str], echoed: set[str]) -> None:
+        for owner in owners:
+            key = self._key(owner)
+            if owner in self._busy:
+                echoed.add(owner)
+            elif key is not None:
+                self._queue.add(key)
 
     def pending(self) -> list[Key]:
         """Every key that a resync looks at: what the API has, policies first, and what the database has of ours."""
@@ -241,7 +259,7 @@ class Writer:
             self._resync()
         if not self._complete:
             return
-        for key in [key for key in batch if key.kind in (SWITCH, PORT)]:
+        for key in [key for key in batch if key.kind in (SWITCH, PORT, SURROUNDINGS)]:
             del batch[key]
             self._note(key)
         objects = {key: arrived for key, arrived in batch.items() if key != RESYNCED}
@@ -262,20 +280,18 @@ class Writer:
         self._queue.add_all([*keys, RESYNCED])
 
     def _note(self, key: Key) -> None:
-        """A switch or a port of somebody else has changed."""
+        """A switch, a port of somebody else, or the routers that services depend on have changed."""
         with self._replica.lock:
             try:
                 if key.kind == SWITCH:
                     if self._pods.switch_changed(key.name, self._replica.database):
                         self._queue.add_all(self._pods.keys_on(key.name), urgent=True)
-                    for handler in self._handlers.values():
-                        self._queue.add_all(handler.nodes_changed(self._replica.database), urgent=True)
-                else:
+                elif key.kind == PORT:
                     port = self._replica.database.find("Logical_Switch_Port", key.name)
                     if port is not None:
                         self._pods.port_changed(port)
-                    for handler in self._handlers.values():
-                        self._queue.add_all(handler.nodes_changed(self._replica.database), urgent=True)
+                for handler in self._handlers.values():
+                    self._queue.add_all(handler.nodes_changed(self._replica.database), urgent=True)
             except PlanError as error:
                 LOG.error("%s", error)
 
@@ -357,7 +373,9 @@ class Writer:
 
     def _plan(self, wishes: Mapping[Key, Wish]) -> Plan:
         rows: list[Row] = [row for wish in wishes.values() for row in wish.rows]
-        return plan(rows, self._replica.database, owners=[str(key) for key in wishes])
+        owners = [str(key) for key, wish in wishes.items() if not wish.hands_off]
+        unchanged = {ground for wish in wishes.values() for ground in wish.unchanged}
+        return plan(rows, self._replica.database, owners=owners, unchanged=sorted(unchanged))
 
     def _settle(self, key: Key, wish: Wish) -> None:
         self._handlers[key.kind].settled(key)
@@ -418,7 +436,14 @@ class Writer:
         """The key that an owner stands for; None when it is none of our kinds."""
         kind, _, rest = owner.partition("/")
         namespace, _, name = rest.partition("/")
-        return Key(kind, namespace, name) if kind in self._handlers and namespace and name else None
+        if kind in UNSCOPED:
+            namespace, name = "", rest
+        complete = name and (namespace or kind in UNSCOPED)
+        return Key(kind, namespace, name) if kind in self._handlers and complete else None
+
+    def _is_pods(self, owner: str) -> bool:
+        key = self._key(owner)
+        return key is not None and key.kind == self._pods.kind
 
     def _group_changed(self, change: RowChange) -> None:
         """A group that came lets services in; one that lost members may have to get them back."""

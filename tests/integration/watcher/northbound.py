@@ -114,7 +114,7 @@ class Northbound:
 class WatcherProcess:
     """The program, started as systemd would."""
 
-    def __init__(self, folder: Path, remote: str, kubeconfig: Path) -> None:
+    def __init__(self, folder: Path, remote: str, kubeconfig: Path, southbound: str = "") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.config = folder / "watcher.toml"
         self.log = folder / "watcher.log"
@@ -122,6 +122,7 @@ class WatcherProcess:
             'cluster_cidr = "10.244.0.0/16"\nservice_cidr = "10.96.0.0/16"\nmtu = 1400\n'
             f'[northbound]\nremote = "{remote}"\n[kubernetes]\nkubeconfig = "{kubeconfig}"\n'
             '[http]\naddress = "127.0.0.1"\nport = 0\n'
+            + (f'[southbound]\nremote = "{southbound}"\n' if southbound else "")
         )
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network
 
-from ovn_k8s.core.rows import Row
+from ovn_k8s.core.rows import MapPatch, Row
 from ovn_k8s.core.topology import Node, cluster_topology, node_topology
 
 JOIN = IPv4Network("100.64.0.0/16")
@@ -21,9 +21,11 @@ def test_a_node_gets_its_switch_router_port_and_own_port() -> None:
     rows = by_name(list(node_topology("master", node)))
     switch = rows["Logical_Switch", "linux1"]
     assert switch.columns["other_config"] == {"subnet": "10.244.1.0/24"}
-    assert switch.columns["external_ids"] == {"gateway_ip": "10.244.1.1/24"}
+    assert switch.columns["external_ids"] == MapPatch({"gateway_ip": "10.244.1.1/24"})
     assert rows["Logical_Router_Port", "rtos-linux1"].columns["mac"] == "0a:58:0a:f4:01:01"
-    assert rows["Logical_Switch_Port", "k8s-linux1"].columns["addresses"] == ["0a:58:0a:f4:01:02 10.244.1.2"]
+    own = rows["Logical_Switch_Port", "k8s-linux1"].columns
+    assert own["addresses"] == ["0a:58:0a:f4:01:02 10.244.1.2"]
+    assert own["external_ids"] == {"node_subnet": "10.244.1.0/24"}
     route = rows["Logical_Router_Static_Route", "node/linux1/address"].columns
     assert (route["ip_prefix"], route["nexthop"]) == ("172.30.0.12/32", "10.244.1.2")
     assert {row.owner for row in rows.values()} == {"node/linux1"}
