@@ -19,6 +19,7 @@ from ovn_k8s.host.config import DEFAULT_PATH, ConfigError, load
 from ovn_k8s.host.errors import HostError
 from ovn_k8s.netlink.links import LinkError
 from ovn_k8s.ovsdb.errors import OvsdbError
+from ovn_k8s.uplink import commands as uplink
 
 from . import initialise
 
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"ovn-k8s-overlay {options.command}: {error}", file=sys.stderr)
         return 1
     if options.json:
-        print(json.dumps({"changed": bool(changes), "changes": changes}))
+        print(json.dumps({"changed": bool(changes), "changes": changes, **getattr(changes, "more", {})}))
     else:
         verb = "would change" if options.check else "changed"
         print("\n".join(f"{verb}: {change}" for change in changes) or "nothing to do")
@@ -67,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("remove", parents=[common], help="undo what apply has done")
     command.set_defaults(run=_remove)
     initialise.add_commands(commands, common)
+    uplink.add_commands(commands)
     return parser
 
 
