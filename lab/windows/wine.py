@@ -22,12 +22,18 @@ PROGRAM_DIR = PureWindowsPath(r"C:\Program Files\ovn-k8s")
 
 def missing() -> str:
     """Why there can be no such machine here, or nothing."""
-    packages = [name for name, program in (("wine", "wine"), ("gcc-mingw-w64-x86-64", COMPILER)) if not _found(program)]
+    packages = [name for name, program in (("wine", "wine"), ("gcc-mingw-w64-x86-64-win32", COMPILER)) if not _found(program)]
     return f"needs the Debian packages {' and '.join(packages)}" if packages else ""
 
 
 def _found(program: str) -> bool:
     return shutil.which(program) is not None
+
+
+def build_program(source: Path, program: Path) -> None:
+    """Compile a Windows program."""
+    command = [COMPILER, "-O2", "-Wall", "-Wextra", "-Werror", "-static-libgcc", "-s"]
+    subprocess.run([*command, "-o", str(program), str(source), "-lws2_32"], check=True)
 
 
 def build_libraries(folder: Path) -> None:
@@ -47,7 +53,8 @@ class WineMachine:
             "HOME": str(folder),
             "WINEPREFIX": str(self.prefix),
             "WINEDEBUG": "-all",
-            "WINEDLLOVERRIDES": "mscoree,mshtml,winemenubuilder.exe=",
+            # Wine's own netsh.exe does nothing; where there is another, it is taken.
+            "WINEDLLOVERRIDES": "mscoree,mshtml,winemenubuilder.exe=;netsh.exe=n,b",
             "WINEARCH": "win64",
         }
 
@@ -105,7 +112,12 @@ class WineMachine:
             file.write_bytes(content)
 
     def run(
-        self, *command: str, stdin: str = "", seconds: float = 60.0, environment: Mapping[str, str] | None = None
+        self,
+        *command: str,
+        stdin: str = "",
+        seconds: float = 60.0,
+        environment: Mapping[str, str] | None = None,
+        folder: Path | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run a program and wait for it. Python for Windows wants pipes: it dies when one of the three is a file."""
         return subprocess.run(
@@ -114,6 +126,8 @@ class WineMachine:
             input=stdin,
             capture_output=True,
             text=True,
+            errors="replace",
+            cwd=folder,
             timeout=seconds,
             check=False,
         )
