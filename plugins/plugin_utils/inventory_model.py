@@ -42,6 +42,12 @@ PER_HOST: dict[str, Any] = {
     "ovn_k8s_gateway_nexthop": "",
     "ovn_k8s_gateway_mac": "",
     "master_watcher_kubeconfig": "",
+    "windows_datapath": "hybrid_overlay",
+    "windows_runtime": "containerd",
+    "ansible_connection": "ssh",
+    "ansible_shell_type": "sh",
+    "ansible_become": False,
+    "ansible_become_method": "sudo",
 }
 """Variables of one host; None: made from the host's name or address."""
 
@@ -118,6 +124,7 @@ def model(
         "hosts": described,
         "masters": [host.name for host in masters],
         "linux": [host.name for host in linux],
+        "windows": [host.name for host in hosts if host.groups[0] == "windows_workers"],
         "workers": [host.name for host in hosts if host.groups[0].endswith("_workers")],
         "gateways": [host.name for host in hosts if host.groups[0] == "gateways"],
         "first_master": masters[0].name,
@@ -136,7 +143,10 @@ def model(
 
 
 def _described(host: InventoryHost) -> dict[str, Any]:
-    return {"node_name": host.node_name, "node_ip": host.node_ip, "group": host.groups[0]}
+    described = {"node_name": host.node_name, "node_ip": host.node_ip, "group": host.groups[0]}
+    if host.groups[0] == "windows_workers":
+        described["datapath"] = host.settings["windows_datapath"]
+    return described
 
 
 def _gateway(host: InventoryHost, mac_of: Callable[[str, str], str]) -> dict[str, Any]:

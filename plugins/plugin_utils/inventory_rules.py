@@ -21,6 +21,10 @@ WIDEST_SERVICE_PREFIX = 12
 """kube-apiserver takes at most 20 bits for service addresses."""
 ENCAPSULATIONS = ("geneve", "vxlan")
 DATAPATHS = ("system", "netdev")
+WINDOWS_DATAPATHS = ("hybrid_overlay", "ovs")
+WINDOWS_RUNTIMES = ("containerd", "docker")
+WINDOWS_CONNECTIONS = ("winrm", "psrp", "ssh")
+WINDOWS_SHELLS = ("powershell", "cmd")
 
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = re.compile(rf"{_LABEL}(\.{_LABEL})*")
@@ -49,6 +53,8 @@ def problems(hosts: Sequence[InventoryHost], is_file: Callable[[str], bool]) -> 
     for host in hosts:
         if host.groups[0] != "windows_workers":
             found += _machine(host)
+        else:
+            found += _windows(host)
         if host.groups[0] == "gateways":
             found += _gateway(host, networks)
         if host.groups[0] == "masters":
@@ -257,14 +263,35 @@ def _node_subnets(hosts: Sequence[InventoryHost], cluster: IPv4Network | None) -
         )
 
 
-def _machine(host: InventoryHost) -> Iterator[str]:
+def _windows(host: InventoryHost) -> Iterator[str]:
     settings = host.settings
-    datapath = settings["ovn_k8s_datapath_type"]
-    if datapath not in DATAPATHS:
+    for variable, known in (("windows_datapath", WINDOWS_DATAPATHS), ("windows_runtime", WINDOWS_RUNTIMES)):
+        if settings[variable] not in known:
+            label = f"{variable} of host {host.name}"
+            yield _say(label, settings[variable], "not known", f"use one of {', '.join(known)}")
+    yield from _mtu(host)
+    connection = str(settings["ansible_connection"]).rpartition(".")[2]
+    if connection not in WINDOWS_CONNECTIONS:
+        label, choices = f"ansible_connection of host {host.name}", ", ".join(WINDOWS_CONNECTIONS)
+        yield _say(label, connection, "no way to a Windows machine", f"use one of {choices}")
+    elif connection == "ssh" and settings["ansible_shell_type"] not in WINDOWS_SHELLS:
         yield _say(
-            f"ovn_k8s_datapath_type of host {host.name}", datapath, "not known", f"use one of {', '.join(DATAPATHS)}"
+            f"ansible_shell_type of host {host.name}",
+            settings["ansible_shell_type"],
+            "not what a Windows machine has at the other end of ssh",
+            "set it to powershell, or set ansible_connection to winrm (see inventories/example)",
         )
-    mtu = settings["ovn_k8s_mtu"]
+    if settings["ansible_become"] and str(settings["ansible_become_method"]).rpartition(".")[2] != "runas":
+        yield _say(
+            f"ansible_become of host {host.name}",
+            settings["ansible_become"],
+            "meant for Linux: there is no sudo on Windows",
+            "set it for the Linux groups alone, and let ansible_user be an administrator here",
+        )
+
+
+def _mtu(host: InventoryHost) -> Iterator[str]:
+    mtu = host.settings["ovn_k8s_mtu"]
     if not _is_integer(mtu) or not (mtu == 0 or 576 <= mtu <= 65_435):
         yield _say(
             f"ovn_k8s_mtu of host {host.name}",
@@ -272,6 +299,16 @@ def _machine(host: InventoryHost) -> Iterator[str]:
             "neither 0 nor a whole number from 576 to 65435",
             "0 takes the underlay's MTU less 100",
         )
+
+
+def _machine(host: InventoryHost) -> Iterator[str]:
+    settings = host.settings
+    datapath = settings["ovn_k8s_datapath_type"]
+    if datapath not in DATAPATHS:
+        yield _say(
+            f"ovn_k8s_datapath_type of host {host.name}", datapath, "not known", f"use one of {', '.join(DATAPATHS)}"
+        )
+    yield from _mtu(host)
     underlay = settings["ovn_k8s_underlay_interface"]
     if underlay != "":
         for variable in ("ovn_k8s_underlay_interface", "ovn_k8s_underlay_bridge"):

@@ -195,3 +195,48 @@ def test_all_problems_are_told_at_once() -> None:
         inventory(everywhere={"ovn_k8s_cluster_cidr": "10.96.0.1/16", "ovn_k8s_mtu": -1, "ovn_k8s_node_prefix": 31})
     )
     assert len(found) >= 6
+
+
+WINDOWS = {"win1": {"ansible_host": "172.30.0.15", "ansible_connection": "winrm"}}
+
+
+def with_windows(**settings: Any) -> list[str]:
+    HOSTS["win1"] = WINDOWS["win1"] | settings
+    try:
+        hosts = inventory(groups={"windows_workers": ["win1"]})
+        made = model(hosts, ["win1"], lambda host, interface: "")
+        assert made["windows"] == ["win1"] and made["workers"] == ["linux1", "linux2", "win1"]
+        assert made["hosts"]["win1"]["datapath"] == settings.get("windows_datapath", "hybrid_overlay")
+        assert made["topology"]["nodes"] == []
+        return problems(hosts)
+    finally:
+        del HOSTS["win1"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"windows_datapath": "geneve"}, "use one of hybrid_overlay, ovs"),
+        ({"windows_runtime": "podman"}, "use one of containerd, docker"),
+        ({"ansible_connection": "local"}, "no way to a Windows machine"),
+        ({"ansible_connection": "ssh"}, "ansible_shell_type of host win1 = 'sh'"),
+        ({"ansible_become": True}, "there is no sudo on Windows"),
+        ({"ovn_k8s_mtu": 70_000}, "ovn_k8s_mtu of host win1"),
+    ],
+)
+def test_windows_workers_that_cannot_be(settings: dict[str, Any], words: str) -> None:
+    (found,) = with_windows(**settings)
+    assert words in found
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"ansible_connection": "ansible.builtin.psrp", "windows_datapath": "ovs"},
+        {"ansible_connection": "ssh", "ansible_shell_type": "powershell", "windows_runtime": "docker"},
+        {"ansible_become": True, "ansible_become_method": "runas"},
+    ],
+)
+def test_windows_workers_that_can_be(settings: dict[str, Any]) -> None:
+    assert with_windows(**settings) == []
