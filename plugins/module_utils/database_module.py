@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,7 +18,7 @@ from .core.errors import PlanError
 from .core.plan import Plan, plan
 from .core.rows import MapPatch, Ref, Row, SetPatch
 from .core.schema import Schema
-from .ovsdb.client import Client
+from .ovsdb.client import Client, Tables
 from .ovsdb.errors import ConnectionFailed, OvsdbError, Timeout, TransactionFailed
 from .ovsdb.remote import Remote, Tls, parse_remotes
 
@@ -43,10 +43,14 @@ class Wish:
     rows: Sequence[Row] = ()
     absent: Sequence[tuple[str, str]] = ()
     owner: str = ""
+    unchanged: Sequence[tuple[str, str, str]] = ()
+    owners: Sequence[str] = ()
 
     def plan(self, actual: Database) -> Plan:
         """What has to change for it."""
-        return plan(self.rows, actual, absent=self.absent, owner=self.owner)
+        return plan(
+            self.rows, actual, absent=self.absent, owner=self.owner, unchanged=self.unchanged, owners=self.owners
+        )
 
     def in_empty_database(self) -> dict[str, Any]:
         """The rows as a diff shows them, without a schema to fill in or check anything."""
@@ -124,7 +128,7 @@ AfterCommit = Callable[[Client, Plan], None]
 def fulfil(
     module: AnsibleModule,
     endpoint: Endpoint,
-    tables: Iterable[str],
+    tables: Tables,
     wish: Callable[[Database], Wish],
     after: AfterCommit | None = None,
 ) -> None:
@@ -143,7 +147,7 @@ def fulfil(
 def converge(
     module: AnsibleModule,
     endpoint: Endpoint,
-    tables: Iterable[str],
+    tables: Tables,
     make_plan: Callable[[Database], Plan],
     in_empty_database: Callable[[], dict[str, Any]],
     after: AfterCommit | None = None,

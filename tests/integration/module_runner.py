@@ -46,7 +46,7 @@ def collections_path() -> Path:
     return base
 
 
-def run_module(name: str, *, check: bool = False, **options: Any) -> dict[str, Any]:
+def run_module(name: str, /, *, check: bool = False, **options: Any) -> dict[str, Any]:
     """Run the module in this process, with diff mode on.
 
     Raises:
@@ -66,7 +66,7 @@ def run_module(name: str, *, check: bool = False, **options: Any) -> dict[str, A
     return _result(output.getvalue())
 
 
-def start_module(name: str, **options: Any) -> subprocess.Popen[str]:
+def start_module(name: str, /, **options: Any) -> subprocess.Popen[str]:
     """Run the module in a process of its own, for races; read it with `finish_module`."""
     environment = {**os.environ, "PYTHONPATH": str(collections_path())}
     process = subprocess.Popen(

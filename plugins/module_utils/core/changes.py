@@ -26,19 +26,24 @@ def _row_is(uuid: str) -> list[list[Any]]:
 
 @dataclass(frozen=True)
 class Insert:
-    """A new row. `columns` are normalised; `symbol` names it within the transaction."""
+    """A new row. `columns` are normalised; `symbol` names it within the transaction.
+
+    Nothing keeps a `nameless` one from being made twice; who plans it guards the row that holds it.
+    """
 
     table: Table
     name: str
     symbol: NamedUuid
     columns: Columns
+    nameless: bool = False
 
     def guards(self, strict: bool = False) -> Iterator[Operation]:
         """Nobody else has made a row of this name; not needed where the schema itself makes the name unique."""
         if strict:
             yield from _referred(self.table, self.columns)
         column = naming_column(self.table)
-        if column and (column,) in self.table.indexes:
+        by_index = (column,) in self.table.indexes if column else bool(self.table.text_index)
+        if by_index or self.nameless:
             return
         where: list[list[Any]] = []
         if not self.table.singleton:
@@ -141,10 +146,10 @@ class Hold:
 
     def operations(self) -> Iterator[Operation]:
         mutations = []
+        if self.enter:  # first, since a column that must not be empty must not be so in between either
+            mutations.append([self.column.name, "insert", members_to_wire(self.column, self.enter)])
         if self.leave:
             mutations.append([self.column.name, "delete", members_to_wire(self.column, self.leave)])
-        if self.enter:
-            mutations.append([self.column.name, "insert", members_to_wire(self.column, self.enter)])
         yield {"op": "mutate", "table": self.table.name, "where": _row_is(self.uuid), "mutations": mutations}
 
 

@@ -31,12 +31,20 @@ def row_name(table: Table, columns: Columns) -> str:
     column = naming_column(table)
     if column and columns.get(column):
         return str(columns[column])
+    index = () if column else table.text_index
+    if index and all(columns.get(name) for name in index):
+        return " ".join(columns[name] for name in index)
     return str((columns.get("external_ids") or {}).get(ID_KEY, ""))
 
 
 def row_owner(columns: Columns) -> str:
     """The owner that a row carries, or an empty string."""
     return str((columns.get("external_ids") or {}).get(OWNER_KEY, ""))
+
+
+def owner_entry(table: str, name: str) -> str:
+    """The key, in the external_ids of the database's one root row, that holds a row's owner for want of its own."""
+    return f"{OWNER_KEY}:{table}:{name}"
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,7 @@ class Database:
         self._by_name: dict[str, dict[str, set[str]]] = {}
         self._by_owner: dict[str, set[tuple[str, str]]] = {}
         self._aliases: dict[tuple[str, str], str] = {}
+        self._called: dict[tuple[str, str], str] = {}
 
     def call(self, table: str, uuid: str, name: str) -> None:
         """Have `find` return a row by a further name, before any row that carries it.
@@ -71,6 +80,7 @@ class Database:
         For tables where a row is known by who holds it only: two bridges may have a controller at the same address.
         """
         self._aliases[table, name] = uuid
+        self._called[table, uuid] = name
 
     def put(self, table: str, uuid: str, columns: Columns) -> None:
         """Add a row or replace what it holds."""
@@ -111,7 +121,7 @@ class Database:
         return None if columns is None else StoredRow(table, Uuid(uuid), columns)
 
     def find(self, table: str, name: str) -> StoredRow | None:
-        """The row with this name.
+        """The row with this name. A row that has no name is found by its UUID.
 
         Raises:
             DuplicateRow: several rows carry it.
@@ -124,10 +134,42 @@ class Database:
             return self.get(table, alias)
         uuids = self._by_name.get(table, {}).get(name)
         if not uuids:
-            return None
+            stored = self.get(table, name)
+            return stored if stored and not row_name(self.schema.tables[table], stored.columns) else None
         if len(uuids) > 1:
             raise DuplicateRow(table, name, sorted(uuids))
         return self.get(table, next(iter(uuids)))
+
+    def title(self, table: str, uuid: str) -> str:
+        """What to call a row in front of people: its further name, its name, else its UUID."""
+        called = self._called.get((table, uuid))
+        columns = self._rows.get(table, {}).get(uuid)
+        if called or columns is None:
+            return called or uuid
+        return row_name(self.schema.tables[table], columns) or uuid
+
+    def owner_of(self, row: StoredRow) -> str:
+        """Whose a row is. Rows of a table without external_ids are noted in those of the database's one root row."""
+        spec = self.schema.tables[row.table]
+        return row.owner if "external_ids" in spec.columns else self._noted().get(self._entry(row), "")
+
+    def noted(self, owner: str) -> Iterator[StoredRow]:
+        """The rows of an owner that cannot carry it."""
+        entries = [entry for entry, noted in self._noted().items() if noted == owner]
+        for entry in sorted(entries):
+            _key, table, name = entry.split(":", 2)
+            row = self.find(table, name) if table in self._rows else None
+            if row:
+                yield row
+
+    def _noted(self) -> Mapping[str, str]:
+        root = self.schema.root_row
+        rows = self._rows.get(root, {}) if root else {}
+        ids = next(iter(rows.values()), {}).get("external_ids") or {}
+        return {key: owner for key, owner in ids.items() if key.startswith(f"{OWNER_KEY}:")}
+
+    def _entry(self, row: StoredRow) -> str:
+        return owner_entry(row.table, row_name(self.schema.tables[row.table], row.columns))
 
     def rows(self, table: str) -> Iterator[StoredRow]:
         """All rows of a table."""
@@ -139,8 +181,8 @@ class Database:
         return len(self._rows.get(table, {}))
 
     def owners(self) -> Iterator[str]:
-        """Every owner that some row carries."""
-        return iter(list(self._by_owner))
+        """Every owner that some row carries, or that is noted for one that cannot."""
+        return iter({*self._by_owner, *self._noted().values()})
 
     def owned(self, owner: str) -> Iterator[StoredRow]:
         """The rows that carry this owner."""

@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
 
 from .changes import Change, Delete, Hold, Insert, Operation, Unchanged, Update
-from .database import Database, StoredRow, naming_column, row_name
+from .database import SINGLETON_NAME, Database, StoredRow, naming_column, owner_entry
 from .errors import InvalidValue, MissingReference, OwnershipConflict
 from .rows import ID_KEY, OWNER_KEY, MapPatch, Parent, Ref, Row, SetPatch
 from .schema import Column, Table
@@ -84,9 +84,8 @@ class Plan:
             return names.get(atom, str(atom))
         if isinstance(atom, Uuid):
             for base in (column.key, column.value):
-                row = self.actual.get(base.ref_table, atom) if base and base.ref_table else None
-                if row:
-                    return row_name(self.actual.schema.tables[row.table], row.columns) or str(atom)
+                if base and base.ref_table and self.actual.get(base.ref_table, atom):
+                    return self.actual.title(base.ref_table, atom)
             return str(atom)
         return atom
 
@@ -159,6 +158,7 @@ class _Planner:
                 self._check_owner(row.owner, found, row.name)
                 self.stored[key] = found
         self._mark_deleted(owners, absent, owner)
+        self._note_owners()
         for key, row in self.desired.items():
             columns = self._columns(row)
             if key in self.stored:
@@ -171,10 +171,33 @@ class _Planner:
         self._let_go()
         return tuple(self._changes())
 
-    @staticmethod
-    def _check_owner(wanted: str, found: StoredRow, name: str) -> None:
-        if found.owner != wanted:
-            raise OwnershipConflict(found.table, name, found.owner, wanted)
+    def _check_owner(self, wanted: str, found: StoredRow, name: str) -> None:
+        stored = self.actual.owner_of(found)
+        if stored != wanted:
+            raise OwnershipConflict(found.table, name, stored, wanted)
+
+    def _note_owners(self) -> None:
+        """Write down, in the root row, whose the rows are that cannot carry it, and strike out those that go."""
+        schema = self.actual.schema
+        bare = {name for name, table in schema.tables.items() if "external_ids" not in table.columns}
+        wanted = [row for key, row in self.desired.items() if row.table in bare and row.owner and key in self.symbols]
+        come = {owner_entry(row.table, row.name): row.owner for row in wanted}
+        gone = {
+            owner_entry(row.table, self.actual.title(row.table, row.uuid))
+            for row in self.deleted.values()
+            if row.table in bare and self.actual.owner_of(row)
+        }
+        root = self.actual.find(schema.root_row, SINGLETON_NAME) if schema.root_row and (come or gone) else None
+        if root is None:
+            return
+        key = (root.table, SINGLETON_NAME)
+        row = self.desired.get(key) or Row(*key, owner=root.owner)
+        ids = row.columns.get("external_ids", MapPatch())
+        if isinstance(ids, MapPatch):
+            self.desired[key] = replace(
+                row, columns={**row.columns, "external_ids": MapPatch({**ids.set, **come}, ids.remove | gone)}
+            )
+            self.stored[key] = root
 
     def _mark_deleted(self, owners: Owners, absent: list[Key], owner: str) -> None:
         for table, name in absent:
@@ -187,7 +210,7 @@ class _Planner:
         wanted = {row.uuid for row in self.stored.values()}
         names = [name for name in self.actual.owners() if owners(name)] if callable(owners) else owners
         for name in names:
-            for row in self.actual.owned(name):
+            for row in [*self.actual.owned(name), *self.actual.noted(name)]:
                 if row.uuid not in wanted:
                     self.deleted[row.uuid] = row
 
@@ -195,13 +218,14 @@ class _Planner:
         """The managed columns, owner and id included, with references resolved and values checked."""
         table = self.actual.schema.tables[row.table]
         columns = dict(row.columns)
-        marks = {OWNER_KEY: row.owner} if row.owner else {}
-        naming = naming_column(table)
-        if naming and not table.singleton:
+        marks, naming = ({OWNER_KEY: row.owner} if row.owner else {}), naming_column(table)
+        stored = self.stored.get((row.table, row.name))
+        by_uuid = stored is not None and stored.uuid == row.name
+        if naming and not (table.singleton or row.nameless or by_uuid):
             columns.setdefault(naming, row.name)
-        elif not table.singleton:
+        elif not (naming or table.singleton or row.nameless or by_uuid or table.text_index):
             marks[ID_KEY] = row.name
-        if marks:
+        if marks and "external_ids" in table.columns:
             ids = columns.get("external_ids", MapPatch())
             if isinstance(ids, MapPatch):
                 columns["external_ids"] = MapPatch({**ids.set, **marks}, ids.remove)
@@ -283,6 +307,8 @@ class _Planner:
             column = table.columns[name]
             old = stored.columns.get(name, empty(column))
             new = _patched(old, value)
+            if name == "external_ids" and ID_KEY in old:
+                new = {ID_KEY: old[ID_KEY], **new}  # by which others know the row
             if new != old:
                 if not column.mutable:
                     raise InvalidValue(
@@ -337,7 +363,7 @@ class _Planner:
     def _changes(self) -> Iterator[Change]:
         schema = self.actual.schema
         for key, columns in self.inserts.items():
-            yield Insert(schema.tables[key[0]], key[1], self.symbols[key], columns)
+            yield Insert(schema.tables[key[0]], key[1], self.symbols[key], columns, self.desired[key].nameless)
         yield from self.updates
         for table, uuid, column in sorted({*self.enter, *self.leave}):
             holder = self.actual.get(table, uuid)
@@ -346,11 +372,9 @@ class _Planner:
             place = (table, uuid, column)
             enter, leave = frozenset(self.enter.get(place, ())), frozenset(self.leave.get(place, ()))
             spec = schema.tables[table]
-            name = row_name(spec, holder.columns) or uuid
-            yield Hold(spec, name, holder.uuid, spec.columns[column], enter, leave)
+            yield Hold(spec, self.actual.title(table, uuid), holder.uuid, spec.columns[column], enter, leave)
         for row in self.deleted.values():
-            spec = schema.tables[row.table]
-            yield Delete(spec, row_name(spec, row.columns) or str(row.uuid), row.uuid, row.columns)
+            yield Delete(schema.tables[row.table], self.actual.title(row.table, row.uuid), row.uuid, row.columns)
 
 
 def _patched(old: Any, value: Any) -> Any:

@@ -52,8 +52,12 @@ class SetPatch:
 class Row:
     """A row as it should be. Only the columns that are given are managed; the others are left as they are.
 
-    `name` is the row's key: its column `name` (or `target`), else `external_ids:ovn-k8s-id`, and `.` in a table
-    that holds one row only. A dict is the whole map, a `MapPatch` or `SetPatch` a part; sets are any iterable.
+    `name` is the row's key: its column `name` (or `target`), the strings of its unique index with spaces between them,
+    else `external_ids:ovn-k8s-id`, and `.` in a table that holds one row only. A dict is the whole map, a `MapPatch` or
+    `SetPatch` a part; sets are any iterable.
+
+    A `nameless` row is known by its content only: its name is not written to it, and it is there if the name is a
+    further one of a stored row (`Database.call`).
     """
 
     table: str
@@ -61,3 +65,4 @@ class Row:
     columns: Mapping[str, Any] = field(default_factory=dict)
     owner: str = ""
     parent: Parent | None = None
+    nameless: bool = False

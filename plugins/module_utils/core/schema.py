@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 UNLIMITED = 2**31
@@ -46,6 +47,11 @@ class Column:
         return self.value is None and self.max > 1
 
     @property
+    def is_text(self) -> bool:
+        """Whether it holds one string, always."""
+        return self.value is None and self.key.kind == "string" and self.min == self.max == 1
+
+    @property
     def is_optional(self) -> bool:
         return self.value is None and self.max == 1 and self.min == 0
 
@@ -60,6 +66,12 @@ class Table:
     singleton: bool
     indexes: tuple[tuple[str, ...], ...] = ()
 
+    @cached_property
+    def text_index(self) -> tuple[str, ...]:
+        """The first strings that the schema makes unique together."""
+        texts = {name for name, column in self.columns.items() if column.is_text}
+        return next((index for index in self.indexes if texts.issuperset(index)), ())
+
 
 @dataclass(frozen=True)
 class Schema:
@@ -69,6 +81,12 @@ class Schema:
     version: str
     tables: Mapping[str, Table]
     referrers: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+
+    @property
+    def root_row(self) -> str | None:
+        """The table of the database's one root row, as NB_Global, if it has external_ids."""
+        roots = (table for table in self.tables.values() if table.root and table.singleton)
+        return next((table.name for table in roots if "external_ids" in table.columns), None)
 
 
 def _atoms(value: Any) -> frozenset[Any]:

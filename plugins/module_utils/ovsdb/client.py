@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 from ..core.database import Database
 from ..core.plan import Plan
@@ -17,6 +17,8 @@ from ..core.values import Uuid, from_wire
 from .errors import Stale
 from .protocol import Link, check_replies, open_link
 from .remote import Remote, Tls
+
+Tables: TypeAlias = "Iterable[str] | Mapping[str, Iterable[str] | None]"
 
 ATTEMPTS = 20
 LONGEST_PAUSE_S = 0.05
@@ -60,8 +62,8 @@ class Client:
         replies = self._link.call("transact", [self.database, *operations], self.timeout)
         return check_replies(operations, replies)
 
-    def snapshot(self, tables: Iterable[str] | Mapping[str, Iterable[str] | None] | None = None) -> Database:
-        """The rows of these tables (or of all) as of one moment; tables that the schema lacks are left out.
+    def snapshot(self, tables: Tables | None = None) -> Database:
+        """The rows of these tables (or of all) as of one moment; what the schema lacks is left out.
 
         A mapping says which columns to read of a table; None stands for all.
         """
@@ -71,7 +73,8 @@ class Client:
             if name in self.schema.tables:
                 queries[name] = {"op": "select", "table": name, "where": []}
                 if columns is not None:
-                    queries[name]["columns"] = ["_uuid", *columns]
+                    known = [column for column in columns if column in self.schema.tables[name].columns]
+                    queries[name]["columns"] = ["_uuid", *known]
         result = Database(self.schema)
         for name, reply in zip(queries, self.transact(list(queries.values())), strict=True):
             specs = self.schema.tables[name].columns
@@ -92,11 +95,11 @@ class Client:
         if plan:
             self.transact(plan.operations(strict=True))
 
-    def converge(self, tables: Iterable[str], make_plan: Callable[[Database], Plan], *, check: bool = False) -> Plan:
+    def converge(self, tables: Tables, make_plan: Callable[[Database], Plan], *, check: bool = False) -> Plan:
         """Read, plan and commit, anew when somebody else was faster. Returns the plan that was (or would be) made."""
-        names = list(tables)
+        wanted = tables if isinstance(tables, Mapping) else list(tables)
         for attempt in range(1, ATTEMPTS + 1):
-            plan = make_plan(self.snapshot(names))
+            plan = make_plan(self.snapshot(wanted))
             if check:
                 return plan
             try:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
 MODULES = sorted((ROOT / "plugins/modules").glob("ov[ns]_*.py"))
-FRAGMENTS = ROOT / "plugins/doc_fragments"
 
 
 def assignments(path: Path) -> dict[str, Any]:
@@ -38,7 +38,8 @@ def all_options(document: dict[str, Any]) -> dict[str, Any]:
     options = dict(document["options"])
     for name in document["extends_documentation_fragment"]:
         _, _, file, *variable = name.split(".")
-        text = assignments(FRAGMENTS / f"{file}.py")[variable[0].upper() if variable else "DOCUMENTATION"]
+        fragment = importlib.import_module(f"ansible_collections.ovn_k8s.cluster.plugins.doc_fragments.{file}")
+        text = getattr(fragment.ModuleDocFragment, variable[0].upper() if variable else "DOCUMENTATION")
         options |= yaml.safe_load(text)["options"]
     return options
 
