@@ -14,6 +14,7 @@ from .cache import Cache
 from .machines import MACHINES, machine
 from .progress import say
 from .settings import TREE, LabError, Settings
+from .windows import power
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -69,7 +70,9 @@ def _run(settings: Settings, options: argparse.Namespace) -> int:
         case "supervise":
             return supervisor.supervise(settings, machine(options.node))
         case "ssh":
-            control.replace(settings, control.ssh(settings, machine(options.node), *options.words))
+            node = machine(options.node)
+            reach = power.console if node.windows else control.ssh
+            control.replace(settings, reach(settings, node, *options.words))
         case "exec":
             words = options.words[1:] if options.words[:1] == ["--"] else options.words
             control.replace(settings, words or [os.environ.get("SHELL", "/bin/bash")])
@@ -77,8 +80,9 @@ def _run(settings: Settings, options: argparse.Namespace) -> int:
             go = golang.ensure(settings, Cache(settings.cache))
             return subprocess.call([go, *options.words], cwd=TREE / "images/netcheck", env=golang.environment())
         case "status":
-            on = [supervisor.running(settings, m) for m in MACHINES]
-            for node, running in zip(MACHINES, on, strict=True):
+            machines = lifecycle.machines(settings)
+            on = [supervisor.running(settings, m) for m in machines]
+            for node, running in zip(machines, on, strict=True):
                 print(f"{node.name:8} {node.management:12} {'on' if running else 'off'}")
             return 0 if all(on) else 1
     return 0

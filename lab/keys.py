@@ -18,14 +18,15 @@ def ensure(settings: Settings) -> None:
     (folder / "control").mkdir(mode=0o700, exist_ok=True)
     _key(folder / "id_ed25519", "ovn-k8s-lab")
     known = []
-    for machine in MACHINES:
+    machines = [machine for machine in MACHINES if not machine.windows]
+    for machine in machines:
         _key(host_key(settings, machine), machine.name)
         public = host_key(settings, machine).with_suffix(".pub").read_text().rsplit(" ", 1)[0]
         known.append(f"{machine.name},{machine.management} {public}\n")
     (folder / "known_hosts").write_text("".join(known))
     config = "".join(
         f"Host {machine.name} {machine.management}\n  HostName {machine.management}\n  HostKeyAlias {machine.name}\n"
-        for machine in MACHINES
+        for machine in machines
     )
     config += f"""Host *
   User root

@@ -16,8 +16,10 @@ from pathlib import Path
 from . import binaries, cgroups, control, disk, images, keys, mounts, network, packages, root, supervisor
 from .cache import Cache
 from .machines import MACHINES, Machine
+from .processes import in_namespace, run
 from .progress import say, step
 from .settings import LabError, Settings
+from .windows import power
 
 BOOT_SECONDS = 90
 """How long a machine may take to boot; about 3 s is usual."""
@@ -37,17 +39,21 @@ def up(settings: Settings) -> None:
         image_folder = images.ensure(settings, cache)
         settings.state.mkdir(parents=True, exist_ok=True, mode=0o755)
         record.update(root=str(base), release=settings.release, name=settings.name)
+        if settings.windows:
+            record.setdefault("windows", str(power.base(cache)))
         (settings.state / "lab.json").write_text(json.dumps(record, indent=1))
         for name, folder in (("packages", package_folder), ("binaries", programs), ("images", image_folder)):
             _point(settings.state / name, folder)
+        if settings.windows:
+            _point(settings.state / "windows-binaries", Path(record["windows"]) / "binaries")
         keys.ensure(settings)
         network.build(settings)
         control.ensure_programs(settings)
-        off = [m for m in MACHINES if not supervisor.running(settings, m)]
+        off = [m for m in machines(settings) if not supervisor.running(settings, m)]
         if off:
             with step(f"boot {', '.join(m.name for m in off)}"):
                 for machine in off:
-                    disk.ensure(settings, machine, base)
+                    _ensure_disk(settings, machine, record)
                     supervisor.start(settings, machine)
                 _wait(settings, off)
     say(f"up after {time.monotonic() - begun:.1f} s: make lab-ssh NODE=linux1, make lab-shell, make lab-down")
@@ -67,6 +73,7 @@ def down(settings: Settings) -> None:
         if settings.state.exists():
             if not (settings.state / "lab.json").exists() and any(settings.state.iterdir()):
                 raise LabError(f"LAB_STATE={settings.state} was not made by the lab (no lab.json there): not removed")
+            power.forget(settings)
             mounts.remove(settings.state)
         network.remove(settings)
         for machine in MACHINES:
@@ -102,13 +109,16 @@ def power_off(settings: Settings, machine: Machine) -> None:
 def power_on(settings: Settings, machine: Machine) -> None:
     """Switch a machine on and wait until it has booted."""
     with _alone(settings), step(f"boot {machine.name}"):
-        disk.ensure(settings, machine, Path(_record(settings)["root"]))
+        _ensure_disk(settings, machine, _record(settings))
         supervisor.start(settings, machine)
         _wait(settings, [machine])
 
 
 def reboot(settings: Settings, machine: Machine) -> None:
     """Reboot a machine as its administrator would, and wait until it is back."""
+    if machine.windows:
+        _reboot_windows(settings, machine)
+        return
     with step(f"reboot {machine.name}"):
         before = control.answer(settings, machine, "cat", "/proc/sys/kernel/random/boot_id")
         if before.returncode:
@@ -125,6 +135,27 @@ def reboot(settings: Settings, machine: Machine) -> None:
         _wait(settings, [machine])
 
 
+def _reboot_windows(settings: Settings, machine: Machine) -> None:
+    with step(f"reboot {machine.name}"):
+        before = power.booted(settings, machine)
+        if not before:
+            raise LabError(f"{machine.name} is not up")
+        run(in_namespace(settings, "ctl", power.console(settings, machine, "shutdown", "/r", "/t", "2")))
+        power.wait(settings, machine, before)
+
+
+def _ensure_disk(settings: Settings, machine: Machine, record: dict[str, str]) -> None:
+    if machine.windows:
+        power.ensure_disk(settings, machine, Path(record["windows"]))
+    else:
+        disk.ensure(settings, machine, Path(record["root"]))
+
+
+def machines(settings: Settings) -> list[Machine]:
+    """The machines that this lab has."""
+    return [machine for machine in MACHINES if settings.windows or not machine.windows]
+
+
 def _wait(settings: Settings, machines: list[Machine]) -> None:
     """Wait until machines have booted and all their units have started."""
     with ThreadPoolExecutor(len(machines)) as pool:
@@ -135,6 +166,9 @@ def _wait(settings: Settings, machines: list[Machine]) -> None:
 
 def _booted(settings: Settings, machine: Machine) -> str:
     """Wait for one machine; returns what is wrong with it, or nothing."""
+    if machine.windows:
+        power.wait(settings, machine)
+        return ""
     deadline = time.monotonic() + BOOT_SECONDS
     fault = ""
     while time.monotonic() < deadline:

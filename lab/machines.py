@@ -28,6 +28,8 @@ class Machine:
     octet: int
     internet: bool = False
     """Whether it has an interface ext0 towards the internet."""
+    windows: bool = False
+    """Whether it is a modelled Windows (lab/windows) rather than a Debian."""
 
     @property
     def management(self) -> str:
@@ -36,6 +38,11 @@ class Machine:
     @property
     def underlay(self) -> str:
         return f"{UNDERLAY}.{self.octet}"
+
+    @property
+    def interfaces(self) -> tuple[str, str]:
+        """Names of its interfaces in the management network and between the nodes."""
+        return ("Management", "Ethernet") if self.windows else ("mgmt0", "eth0")
 
     def mac(self, network: int) -> str:
         """The same hardware address at every boot; ``network`` counts the machine's interfaces."""
@@ -47,6 +54,7 @@ MACHINES = (
     Machine("linux1", 12),
     Machine("linux2", 13),
     Machine("gw", 14, internet=True),
+    Machine("win1", 15, windows=True),
 )
 
 

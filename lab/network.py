@@ -23,7 +23,14 @@ def namespaces(settings: Settings) -> list[str]:
     folder = Path("/run/netns")
     prefix = f"{settings.name}-"
     known = {settings.namespace(part) for part in (*PARTS, *(m.name for m in MACHINES))}
-    return sorted(p.name for p in folder.glob(f"{prefix}*") if p.name in known) if folder.is_dir() else []
+    inner = tuple(compartments(settings, machine) for machine in MACHINES if machine.windows)
+    names = [path.name for path in folder.glob(f"{prefix}*")] if folder.is_dir() else []
+    return sorted(name for name in names if name in known or name.startswith(inner))
+
+
+def compartments(settings: Settings, machine: Machine) -> str:
+    """What the names of the namespaces begin with that are network compartments of a Windows machine."""
+    return f"{settings.namespace(machine.name)}-c"
 
 
 def build(settings: Settings) -> None:
@@ -69,17 +76,18 @@ def plug(settings: Settings, machine: Machine) -> None:
     """Make a machine's namespace and cables, as after switching the power on."""
     unplug(settings, machine)
     _namespace(settings, machine.name)
-    _cable(settings, machine, "mgmt0", 0, "ctl", machine.name, 1500)
-    _cable(settings, machine, "eth0", 1, "fabric", machine.name, settings.underlay_mtu)
+    management, underlay = machine.interfaces
+    _cable(settings, machine, management, 0, "ctl", machine.name, 1500)
+    _cable(settings, machine, underlay, 1, "fabric", machine.name, settings.underlay_mtu)
     _ip(settings, "ctl", f"link set dev {machine.name} master mgmt up")
     _ip(settings, "fabric", f"link set dev {machine.name} master underlay up")
     commands = [
-        f"addr add {machine.management}/24 dev mgmt0",
-        f"addr add {machine.underlay}/24 dev eth0",
-        "link set mgmt0 up",
-        "link set eth0 up",
+        f"addr add {machine.management}/24 dev {management}",
+        f"addr add {machine.underlay}/24 dev {underlay}",
+        f"link set {management} up",
+        f"link set {underlay} up",
     ]
-    bare = ["eth0"]
+    bare = [underlay]
     if machine.internet:
         _cable(settings, machine, "ext0", 2, "internet", "eth0", 1500)
         address = next(address for address in INTERNET if not address.endswith("/32"))
@@ -98,8 +106,9 @@ def unplug(settings: Settings, machine: Machine) -> None:
     for part, interface in (("ctl", machine.name), ("fabric", machine.name), ("internet", "eth0")):
         if settings.namespace(part) in present and (part != "internet" or machine.internet):
             works(["ip", "-n", settings.namespace(part), "link", "del", "dev", interface])
-    if settings.namespace(machine.name) in present:
-        run(["ip", "netns", "del", settings.namespace(machine.name)])
+    for name in present:
+        if name == settings.namespace(machine.name) or name.startswith(compartments(settings, machine)):
+            run(["ip", "netns", "del", name])
 
 
 def remove(settings: Settings) -> None:

@@ -39,6 +39,8 @@ class Settings:
     """MTU in bytes of the network between the nodes."""
     binaries: Path | None
     """A folder with Kubernetes, etcd and containerd programs to use instead of fetching or building them."""
+    windows: bool
+    """Whether the modelled Windows machines are part of the lab."""
 
     @classmethod
     def from_environment(cls) -> Settings:
@@ -67,6 +69,7 @@ class Settings:
             mirror=env.get("LAB_MIRROR", "http://deb.debian.org/debian"),
             underlay_mtu=int(mtu),
             binaries=Path(binaries).absolute() if binaries else None,
+            windows=env.get("LAB_WINDOWS", "0") not in ("", "0"),
         )
 
     def namespace(self, part: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from . import cgroups, network, processes
 from .machines import Machine
 from .settings import TREE, Settings
+from .windows import power
 
 REBOOT = 133
 """Status with which systemd-nspawn says that the machine wants a reboot (with --keep-unit)."""
@@ -40,7 +41,7 @@ def running(settings: Settings, machine: Machine) -> bool:
 
 
 def supervise(settings: Settings, machine: Machine) -> int:
-    """Run a machine until it is switched off; returns the status of systemd-nspawn."""
+    """Run a machine until it is switched off; returns the status of what it ran in."""
     with _lock(settings, machine).open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         groups = cgroups.make(settings, machine.name)
@@ -50,7 +51,8 @@ def supervise(settings: Settings, machine: Machine) -> int:
             # kubelet 1.5 s each.
             cgroups.empty(groups)
             network.plug(settings, machine)
-            command = processes.in_namespace(settings, machine.name, nspawn(settings, machine))
+            inside = power.command(settings, machine) if machine.windows else nspawn(settings, machine)
+            command = processes.in_namespace(settings, machine.name, inside)
             status = subprocess.call(processes.enter(groups, command), stdin=subprocess.DEVNULL, env=_environment())
             print(f"supervisor: {machine.name} ended with status {status}", flush=True)
         return status

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 from .wine import STUB, WineMachine, build_libraries, build_program
@@ -49,3 +50,7 @@ def make(folder: Path) -> None:
     (folder / "binaries").mkdir()
     for name in KUBERNETES_PROGRAMS:
         shutil.copy(folder / "service.exe", folder / "binaries" / name)
+
+
+if __name__ == "__main__":
+    make(Path(sys.argv[1]))

@@ -22,6 +22,7 @@ from . import scripts
 from .computer import HOME, Computer
 from .drive import DriveError
 from .modules import run_module
+from .programs import split
 from .winrm.shells import Command
 
 LOG = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ LOG = logging.getLogger(__name__)
 SEPARATOR = b"\n\0\0\0\0\n"
 ENCODED = re.compile(r"^powershell(?:\.exe)?\s.*-EncodedCommand\s+(\S+)\s*$", re.IGNORECASE | re.DOTALL)
 EXIT_CODE_TAIL = re.compile(r"(\s*;)?\s*If \(-not \$\?\) \{ If \(Get-Variable LASTEXITCODE.*$", re.DOTALL)
+RESTART = re.compile(r"^shutdown(?:\.exe)? /r /t (\d+)$", re.IGNORECASE)
 STRICT_HEAD = re.compile(r"^Set-StrictMode -Version Latest\s*")
 UNKNOWN_ACTION, UNKNOWN_SCRIPT = 251, 252
 
@@ -51,7 +53,10 @@ class Runner:
         """Run one command; its exit code."""
         encoded = ENCODED.match(command.line)
         if encoded is None:
-            done = self._computer.wine.run("cmd", "/d", "/s", "/c", command.line)
+            if restart := RESTART.match(command.line):
+                self._computer.restart_in(float(restart[1]))
+                return 0
+            done = self._computer.run(*split(command.line))
             command.say(done.stdout)
             command.say(done.stderr, "stderr")
             return done.returncode

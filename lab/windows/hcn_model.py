@@ -141,7 +141,7 @@ class State:
 
 
 class Model:
-    """The service. `on_change` is called after every change with what changed; `path` keeps the state."""
+    """The service. `path` keeps the state."""
 
     def __init__(self, path: Path | None = None, state: State | None = None) -> None:
         self.path = path
@@ -157,6 +157,8 @@ class Model:
         self.calls: list[str] = []
         self.on_switch: Callable[[str], None] = lambda what: None
         """A virtual switch came or went: connections of that adapter break."""
+        self.on_change: Callable[[], None] = lambda: None
+        """Networks, endpoints, namespaces or load balancers have changed. Must return at once."""
 
     # ---- entry points
 
@@ -247,6 +249,7 @@ class Model:
             new = self.path.with_suffix(".new")
             new.write_text(json.dumps(self.state.__dict__))
             new.replace(self.path)
+        self.on_change()
 
     # ---- create
 

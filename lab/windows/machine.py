@@ -20,6 +20,7 @@ from pathlib import Path
 from . import credentials
 from .bootstrap import Runner
 from .computer import Computer
+from .hcn_dataplane import Dataplane, Follower
 from .hcn_emulator import Emulator
 from .hcn_model import Model, State
 from .programs import Programs
@@ -51,6 +52,12 @@ class Options:
     port: int = 5986
     images: Path = Path("/nonexistent")
     """Folder with the program `netcheck`, for containers."""
+    namespace: str = ""
+    """Name of the network namespace that it is in; without it, networks and endpoints carry no packets."""
+    compartments: str = ""
+    """What the names of the namespaces begin with that network compartments are."""
+    mtu: int = 1500
+    """Of the adapter Ethernet."""
 
 
 class Machine:
@@ -60,6 +67,7 @@ class Machine:
         self.options = options
         self.computer = Computer(options.folder, options.base, options.name)
         self.broken_until = 0.0
+        self._dataplane: Follower | None = None
         self.restarting = False
         self._end = threading.Event()
         self.computer.restart = self.go_down
@@ -95,6 +103,7 @@ class Machine:
             Listener((options.management, options.port), self._shells(), certificate, key, self.connected) as listener,
         ):
             threads = [_serve(server) for server in (emulator, programs)]
+            self._carry_packets(emulator)
             (computer.wine.system32 / "hcn-emulator.txt").write_text(emulator.place)
             (computer.wine.system32 / "standin-programs.txt").write_text(programs.place)
             try:
@@ -106,6 +115,8 @@ class Machine:
             finally:
                 ready.unlink(missing_ok=True)
                 computer.wine.stop()
+                if self._dataplane is not None:
+                    self._dataplane.stop()
                 for server in (listener, programs, emulator)[: len(threads)][::-1]:
                     server.shutdown()
         return self.restarting
@@ -118,6 +129,22 @@ class Machine:
         # Whatever ended the machine, HNS starts with what is persistent.
         model.reboot()
         return model
+
+    def _carry_packets(self, emulator: Emulator) -> None:
+        options, model = self.options, emulator.model
+        if options.namespace:
+            dataplane = Dataplane(
+                lambda: model.state,
+                options.namespace,
+                options.underlay,
+                prefix=options.compartments,
+                mtu=options.mtu,
+                lock=emulator.lock,
+            )
+            self._dataplane = Follower(dataplane)
+            model.on_change = self._dataplane.look
+            self._dataplane.start()
+            self._dataplane.look()
 
     def _shells(self) -> Shells:
         return Shells(Runner(self.computer))
@@ -136,7 +163,10 @@ def main() -> int:
         parser.add_argument(f"--{name}", required=True)
     for name in ("folder", "base", "credentials", "images"):
         parser.add_argument(f"--{name}", required=True, type=Path)
-    parser.add_argument("--port", type=int, default=5986)
+    for name in ("port", "mtu"):
+        parser.add_argument(f"--{name}", type=int, default=getattr(Options, name))
+    for name in ("namespace", "compartments"):
+        parser.add_argument(f"--{name}", default="")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     machine = Machine(Options(**vars(parser.parse_args())))
     signal.signal(signal.SIGTERM, lambda *_: machine.stop())

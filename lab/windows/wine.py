@@ -22,7 +22,9 @@ PROGRAM_DIR = PureWindowsPath(r"C:\Program Files\ovn-k8s")
 
 def missing() -> str:
     """Why there can be no such machine here, or nothing."""
-    packages = [name for name, program in (("wine", "wine"), ("gcc-mingw-w64-x86-64-win32", COMPILER)) if not _found(program)]
+    packages = [
+        name for name, program in (("wine", "wine"), ("gcc-mingw-w64-x86-64-win32", COMPILER)) if not _found(program)
+    ]
     return f"needs the Debian packages {' and '.join(packages)}" if packages else ""
 
 
