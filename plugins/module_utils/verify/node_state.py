@@ -15,6 +15,7 @@ from pathlib import Path
 
 from .results import FAILED, OK, Result
 
+SUBNET_RECORD = "/var/lib/ovn-k8s/node-subnet"
 SIOCGIFADDR = 0x8915
 ROUTE_UP = 0x1
 
@@ -50,11 +51,15 @@ class NodeSettings:
         return self.subnet[2]
 
 
-def read_settings(path: str) -> NodeSettings:
-    """Raises OSError, or ValueError and KeyError when the file is not what it should be."""
+def read_settings(path: str, record: str = SUBNET_RECORD) -> NodeSettings:
+    """Raises OSError, or ValueError and KeyError when a file is not what it should be.
+
+    `record` has the node's subnet when the first file does not say it.
+    """
     content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    subnet = content.get("node_subnet") or Path(record).read_text(encoding="ascii").strip()
     return NodeSettings(
-        IPv4Network(content["node_subnet"]),
+        IPv4Network(subnet),
         (IPv4Network(content["cluster_cidr"]), IPv4Network(content["service_cidr"])),
         f"k8s-{content['node_name'][:11]}",
         int(content["mtu"]),

@@ -36,6 +36,8 @@ LOCK = Path("/run/ovn-k8s/overlay.lock")
 def apply(config: NodeConfig, *, check: bool = False, state_path: Path = state.DEFAULT_PATH) -> list[str]:
     """Make bridges, ports, addresses and routes what they shall be; the changes in words.
 
+    A node without a subnet gets all but the port on its switch.
+
     Raises:
         HostError: an interface is missing or does not appear.
         OvsdbError, PlanError, LinkError: Open vSwitch or the kernel refused.
@@ -53,7 +55,8 @@ def apply(config: NodeConfig, *, check: bool = False, state_path: Path = state.D
         recorder.changes += list(in_words(made))
         if config.underlay and nic:
             _move_to_bridge(handle, ovs, config.underlay, nic, saved.interfaces[nic.name], recorder)
-        _management(handle, ovs, config, recorder)
+        if config.node_subnet:
+            _management(handle, ovs, config, recorder)
         if gateway:
             set_addresses(handle, gateway, gateway.name, (), recorder)
             set_up(handle, gateway, gateway.name, recorder)

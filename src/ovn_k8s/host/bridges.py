@@ -40,13 +40,14 @@ def desired_rows(config: NodeConfig, actual: Database, *, uplink_mac: str, uplin
         }
         yield from _bridge(underlay.bridge, columns, {"mtu_request": uplink_mtu}, owner, actual)
         yield from _port(underlay.interface, underlay.bridge, {}, owner)
-    management = {
-        "type": "internal",
-        "mac": config.management_mac,
-        "mtu_request": config.mtu,
-        "external_ids": MapPatch({"iface-id": config.management_port}),
-    }
-    yield from _port(config.management_interface, INTEGRATION_BRIDGE, management, owner)
+    if config.node_subnet:
+        management = {
+            "type": "internal",
+            "mac": config.management_mac,
+            "mtu_request": config.mtu,
+            "external_ids": MapPatch({"iface-id": config.management_port}),
+        }
+        yield from _port(config.management_interface, INTEGRATION_BRIDGE, management, owner)
     if config.gateway_interface:
         gateway = {"external_ids": MapPatch({"iface-id": config.gateway_port})}
         yield from _port(config.gateway_interface, INTEGRATION_BRIDGE, gateway, owner)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from ovn_k8s.core.addresses import (
     parse_network,
     router_address,
 )
+
+from . import subnet_record
+from .errors import HostError
 
 DEFAULT_PATH = Path("/etc/ovn-k8s/node.toml")
 DEFAULT_OVS_REMOTE = "unix:/run/openvswitch/db.sock"
@@ -51,18 +55,30 @@ class Southbound:
 
 @dataclass(frozen=True)
 class NodeConfig:
-    """The whole file. `mtu` in bytes is that of pods and of the management port."""
+    """The whole file. `mtu` in bytes is that of pods and of the management port.
+
+    `node_subnet` is None on a machine that has no place in the network yet; what rests on it raises ConfigError then.
+    `subnet_fixed`: the file itself says it, so it is not looked for elsewhere.
+    """
 
     node_name: str
     cluster_cidr: IPv4Network
     service_cidr: IPv4Network
-    node_subnet: IPv4Network
+    node_subnet: IPv4Network | None
     mtu: int
     datapath_type: str
     underlay: Underlay | None = None
     gateway_interface: str = ""
     southbound: Southbound | None = None
     ovs_remote: str = DEFAULT_OVS_REMOTE
+    subnet_fixed: bool = False
+
+    @property
+    def subnet(self) -> IPv4Network:
+        """The node's subnet. Raises ConfigError while it has none."""
+        if self.node_subnet is None:
+            raise ConfigError(f"node {self.node_name} has no subnet yet: it gets one when it is a node of the cluster")
+        return self.node_subnet
 
     @property
     def userspace(self) -> bool:
@@ -72,16 +88,16 @@ class NodeConfig:
     @property
     def router_address(self) -> IPv4Address:
         """The cluster router's address in the node's subnet."""
-        return router_address(self.node_subnet)
+        return router_address(self.subnet)
 
     @property
     def management_address(self) -> IPv4Interface:
         """The node's own address in its subnet, with prefix length."""
-        return IPv4Interface(f"{node_address(self.node_subnet)}/{self.node_subnet.prefixlen}")
+        return IPv4Interface(f"{node_address(self.subnet)}/{self.subnet.prefixlen}")
 
     @property
     def management_mac(self) -> str:
-        return mac_for(node_address(self.node_subnet))
+        return mac_for(node_address(self.subnet))
 
     @property
     def management_port(self) -> str:
@@ -99,11 +115,11 @@ class NodeConfig:
         return f"{self.gateway_interface}_{self.node_name}" if self.gateway_interface else ""
 
 
-def load(path: Path = DEFAULT_PATH) -> NodeConfig:
-    """Read the file.
+def load(path: Path = DEFAULT_PATH, record: Path = subnet_record.DEFAULT_RECORD) -> NodeConfig:
+    """Read the file; a subnet that it does not say is the one in `record`.
 
     Raises:
-        ConfigError: it cannot be read, is not TOML, or has missing or impossible values.
+        ConfigError: it cannot be read, is not TOML, or has missing or impossible values; or the record has.
     """
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -112,16 +128,25 @@ def load(path: Path = DEFAULT_PATH) -> NodeConfig:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not TOML: {error}") from error
     try:
-        return parse(data)
+        config = parse(data)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
+    if config.subnet_fixed:
+        return config
+    try:
+        recorded = subnet_record.read(record)
+    except HostError as error:
+        raise ConfigError(str(error)) from None
+    if recorded is not None and not recorded.subnet_of(config.cluster_cidr):
+        raise ConfigError(f"{record}: {recorded} lies outside cluster_cidr {config.cluster_cidr} of {path}")
+    return dataclasses.replace(config, node_subnet=recorded)
 
 
 def parse(data: Mapping[str, Any]) -> NodeConfig:
     """The configuration from a decoded file; raises `ConfigError` with the key and the value."""
     cluster_cidr = _network(data, "cluster_cidr")
-    node_subnet = _network(data, "node_subnet")
-    if not node_subnet.subnet_of(cluster_cidr):
+    node_subnet = _network(data, "node_subnet") if "node_subnet" in data else None
+    if node_subnet and not node_subnet.subnet_of(cluster_cidr):
         raise ConfigError(f"node_subnet {node_subnet} lies outside cluster_cidr {cluster_cidr}")
     mtu = data.get("mtu", 1400)
     if isinstance(mtu, bool) or not isinstance(mtu, int) or not 576 <= mtu <= 65000:
@@ -140,6 +165,7 @@ def parse(data: Mapping[str, Any]) -> NodeConfig:
         gateway_interface=_text(_section(data, "gateway"), "gateway.interface") if "gateway" in data else "",
         southbound=_southbound(_section(data, "southbound")),
         ovs_remote=_section(data, "openvswitch").get("remote", DEFAULT_OVS_REMOTE),
+        subnet_fixed=node_subnet is not None,
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ovn_k8s.core.addresses import AddressError
 from ovn_k8s.core.errors import PlanError
-from ovn_k8s.host import state
+from ovn_k8s.host import state, subnet_record
 from ovn_k8s.host.apply import apply, remove
 from ovn_k8s.host.config import DEFAULT_PATH, ConfigError, load
 from ovn_k8s.host.errors import HostError
@@ -51,20 +51,28 @@ def _remove(options: argparse.Namespace) -> list[str]:
     """A machine that never was configured, or is clean again, needs no removal; so a reset can always ask for it."""
     if not options.config.exists() and not options.state.exists():
         return []
-    return remove(load(options.config), check=options.check, state_path=options.state)
+    changes = remove(load(options.config, options.record), check=options.check, state_path=options.state)
+    if options.record.exists():
+        if not options.check:
+            options.record.unlink()
+        changes.append(f"{options.record}: removed")
+    return changes
 
 
 def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--config", type=Path, default=DEFAULT_PATH, help="default: %(default)s")
     common.add_argument("--state", type=Path, default=state.DEFAULT_PATH, help="default: %(default)s")
+    common.add_argument(
+        "--record", type=Path, default=subnet_record.DEFAULT_RECORD, help="the node's subnet; default: %(default)s"
+    )
     common.add_argument("--check", action="store_true", help="say what would change, change nothing")
     common.add_argument("--json", action="store_true", help='print {"changed": bool, "changes": [text]}')
     common.add_argument("--verbose", action="store_true", help="log each step")
     parser = argparse.ArgumentParser(prog="ovn-k8s-overlay", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     command = commands.add_parser("apply", parents=[common], help="make this machine what the configuration says")
-    command.set_defaults(run=lambda o: apply(load(o.config), check=o.check, state_path=o.state))
+    command.set_defaults(run=lambda o: apply(load(o.config, o.record), check=o.check, state_path=o.state))
     command = commands.add_parser("remove", parents=[common], help="undo what apply has done")
     command.set_defaults(run=_remove)
     initialise.add_commands(commands, common)

@@ -2,11 +2,13 @@
 # Copyright: the ovn_k8s.cluster authors
 from __future__ import annotations
 
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ovn_k8s.host import subnet_record
 from ovn_k8s.host.config import ConfigError, load, parse
 
 DOCUMENT: dict[str, Any] = {
@@ -73,3 +75,23 @@ def test_files(tmp_path: Path) -> None:
     path.write_text("node_name = ")
     with pytest.raises(ConfigError, match="not TOML"):
         load(path)
+
+
+def test_a_subnet_that_the_file_does_not_say_is_the_recorded_one(tmp_path: Path) -> None:
+    path, record = tmp_path / "node.toml", tmp_path / "node-subnet"
+    text = 'node_name = "linux1"\ncluster_cidr = "10.244.0.0/16"\nservice_cidr = "10.96.0.0/16"\n'
+    path.write_text(text)
+    config = load(path, record)
+    assert (config.node_subnet, config.subnet_fixed) == (None, False)
+    with pytest.raises(ConfigError, match="linux1 has no subnet yet"):
+        _ = config.management_address
+    subnet_record.write(record, IPv4Network("10.244.7.0/24"))
+    assert str(load(path, record).management_address) == "10.244.7.2/24"
+    record.write_text("10.9.7.0/24\n")
+    with pytest.raises(ConfigError, match=r"node-subnet: 10\.9\.7\.0/24 lies outside"):
+        load(path, record)
+    record.write_text("?\n")
+    with pytest.raises(ConfigError, match="remove it"):
+        load(path, record)
+    path.write_text(text + 'node_subnet = "10.244.1.0/24"\n')
+    assert str(load(path, record).subnet) == "10.244.1.0/24"

@@ -41,6 +41,12 @@ def settings(tmp_path: Path):  # type: ignore[no-untyped-def]
     return read_settings(str(tmp_path / "node.toml"))
 
 
+def test_the_subnet_of_a_machine_that_joined_by_itself(tmp_path: Path) -> None:
+    (tmp_path / "node.toml").write_text(SETTINGS.replace('node_subnet = "10.244.1.0/24"\n', ""), encoding="utf-8")
+    (tmp_path / "node-subnet").write_text("10.244.9.0/24\n", encoding="ascii")
+    assert str(read_settings(str(tmp_path / "node.toml"), str(tmp_path / "node-subnet")).address) == "10.244.9.2"
+
+
 def test_routes_of_proc() -> None:
     routes = parse_routes(PROC_NET_ROUTE)
     assert routes[0] == Route(IPv4Network("0.0.0.0/0"), IPv4Address("172.31.0.1"), "mgmt0")
