@@ -11,13 +11,20 @@ import signal
 import socket
 import sys
 import threading
+from ipaddress import IPv4Network
 from pathlib import Path
 
 from ovn_k8s.cni.shim import SOCKET
-from ovn_k8s.host.config import DEFAULT_PATH, ConfigError, load
+from ovn_k8s.core.errors import PlanError
+from ovn_k8s.host import state, subnet_record
+from ovn_k8s.host.config import DEFAULT_PATH, ConfigError, NodeConfig, Southbound, load
+from ovn_k8s.host.errors import HostError
+from ovn_k8s.netlink.links import LinkError
+from ovn_k8s.ovsdb.errors import OvsdbError
 
 from .attacher import BINDING_SECONDS, INSTALL_SECONDS, Attacher
 from .bindings import Bindings
+from .place import Place, take
 from .pod_ports import PodPorts
 from .server import Server
 
@@ -27,6 +34,12 @@ LOG = logging.getLogger("ovn-k8s-node")
 def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="ovn-k8s-node", description=__doc__)
     parser.add_argument("--config", type=Path, default=DEFAULT_PATH, help="default: %(default)s")
+    parser.add_argument(
+        "--record", type=Path, default=subnet_record.DEFAULT_RECORD, help="the node's subnet; default: %(default)s"
+    )
+    parser.add_argument(
+        "--state", type=Path, default=state.DEFAULT_PATH, help="that of ovn-k8s-overlay; default: %(default)s"
+    )
     parser.add_argument("--socket", type=Path, default=Path(SOCKET), help="default: %(default)s")
     parser.add_argument(
         "--binding-timeout", type=float, default=BINDING_SECONDS, help="seconds that ADD waits for a logical port"
@@ -45,13 +58,48 @@ def main(arguments: list[str] | None = None) -> int:
         level=logging.DEBUG if options.verbose else logging.INFO, format="%(levelname)s %(name)s: %(message)s"
     )
     try:
-        config = load(options.config)
+        config = load(options.config, options.record)
         if config.southbound is None:
             raise ConfigError(f"{options.config}: the section [southbound] is missing")
-        bindings = Bindings(config, config.southbound)
+        stop = threading.Event()
+        place = None if config.subnet_fixed else Place(config, config.southbound, stop.set)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        if place:
+            place.start()
+        if config.node_subnet:
+            _serve(config, config.southbound, options, stop)
+        else:
+            _wait_for_a_place(config, stop)
     except (ConfigError, ValueError) as error:
         LOG.error("%s", error)
         return 2
+    _notify_systemd("STOPPING=1")
+    if place:
+        place.stop()
+    return _move(config, place.new_subnet, options) if place and place.new_subnet else 0
+
+
+def _wait_for_a_place(config: NodeConfig, stop: threading.Event) -> None:
+    """Kubelet starts after this program and has to register the node first: without it there is no subnet."""
+    LOG.info("%s has no place in the network yet; waiting until it is a node of the cluster", config.node_name)
+    _notify_systemd("READY=1")
+    stop.wait()
+
+
+def _move(config: NodeConfig, subnet: IPv4Network, options: argparse.Namespace) -> int:
+    """Take another place and end: the next process, which systemd starts, begins with it."""
+    LOG.info("%s has subnet %s from now on, before: %s", config.node_name, subnet, config.node_subnet or "none")
+    try:
+        take(config, subnet, state_path=options.state, record=options.record)
+    except (HostError, LinkError, OvsdbError, PlanError) as error:
+        LOG.error("%s", error)
+        return 1
+    return 0
+
+
+def _serve(config: NodeConfig, southbound: Southbound, options: argparse.Namespace, stop: threading.Event) -> None:
+    bindings = Bindings(config, southbound)
 
     def clean() -> None:
         try:
@@ -67,22 +115,17 @@ def main(arguments: list[str] | None = None) -> int:
         binding_seconds=options.binding_timeout,
         install_seconds=options.install_timeout,
     )
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     bindings.start()
     ports.start()
     with Server(options.socket, attacher.handle) as server:
         thread = threading.Thread(target=server.serve_forever, name="cni", daemon=True)
         thread.start()
-        LOG.info("listening on %s for pods of %s (%s)", options.socket, config.node_name, config.node_subnet)
+        LOG.info("listening on %s for pods of %s (%s)", options.socket, config.node_name, config.subnet)
         _notify_systemd("READY=1")
         stop.wait()
-        _notify_systemd("STOPPING=1")
         server.shutdown()
     ports.stop()
     bindings.stop()
-    return 0
 
 
 def _notify_systemd(state: str) -> None:
