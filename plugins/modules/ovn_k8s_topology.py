@@ -64,6 +64,11 @@ options:
         description:
           - The node's subnet of O(cluster_cidr). One that differs from the subnet that the node has is an error.
         type: str
+      hybrid_overlay:
+        description:
+          - Whether the node is a Windows node without OVN. It gets a subnet, and the watcher makes the ways there.
+        type: bool
+        default: false
   gateways:
     description:
       - Gateways that shall be there.
@@ -183,6 +188,7 @@ OPTIONS = {
             "name": {"type": "str", "required": True},
             "node_ip": {"type": "str", "required": True},
             "subnet": {"type": "str"},
+            "hybrid_overlay": {"type": "bool", "default": False},
         },
     },
     "gateways": {
@@ -240,7 +246,7 @@ def request_from(params: dict[str, Any]) -> Request:
 def _node(item: dict[str, Any]) -> WantedNode:
     try:
         subnet = parse_network(item["subnet"]) if item["subnet"] else None
-        return WantedNode(item["name"], parse_address(item["node_ip"]), subnet)
+        return WantedNode(item["name"], parse_address(item["node_ip"]), subnet, item["hybrid_overlay"])
     except AddressError as error:
         raise AddressError(f"nodes: {item['name']!r}: {error}") from None
 

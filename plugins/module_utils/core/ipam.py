@@ -172,9 +172,15 @@ class AddressBook:
 
     def reserve(self, node: str, address: str) -> None:
         """Keep an address of the node's subnet that a port of somebody else has."""
+        self.take(node, address)
+
+    def take(self, node: str, address: str) -> bool:
+        """Take an address of the node's subnet for somebody who is no pod; False when it cannot be had."""
         allocator = self._subnets.get(node)
-        if allocator is not None and allocator.claim(address):
-            self._foreign.setdefault(node, []).append(address)
+        if allocator is None or not allocator.claim(address):
+            return False
+        self._foreign.setdefault(node, []).append(address)
+        return True
 
     def adopt(self, key: PodKey, uid: str, node: str, address: str) -> bool:
         """Take over what OVN says that a pod has; False when the address is another's or not of the node's subnet."""

@@ -26,6 +26,7 @@ from .topology import (
     Gateway,
     Node,
     cluster_topology,
+    foreign_node_topology,
     gateway_owner,
     gateway_router,
     gateway_topology,
@@ -49,11 +50,12 @@ TABLES = (
 
 @dataclass(frozen=True)
 class WantedNode:
-    """A Linux node; `subnet` None lets the layout choose one."""
+    """A node; `subnet` None lets the layout choose one. One of the hybrid overlay has no OVN, only a subnet."""
 
     name: str
     address: IPv4Address
     subnet: IPv4Network | None = None
+    hybrid_overlay: bool = False
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,10 @@ def lay_out(request: Request, actual: Database) -> Layout:
     subnets = choose_subnets(request, stored_subnets(actual))
     rows: list[Row] = list(cluster_topology(router, request.join))
     for node in request.nodes:
-        rows += node_topology(router, Node(node.name, node.address, subnets[node.name]))
+        if node.hybrid_overlay:
+            rows += foreign_node_topology(node.name, subnets[node.name], {})
+        else:
+            rows += node_topology(router, Node(node.name, node.address, subnets[node.name]))
     for gateway in with_join_addresses(request.gateways, request.join, actual):
         rows += gateway_topology(router, request.cluster, request.join, gateway)
     owners = [CLUSTER_OWNER]
@@ -174,7 +179,7 @@ def grounds_of_choice(router: str) -> tuple[tuple[str, str, str], ...]:
 
 def tear_down(actual: Database) -> Plan:
     """Plan the removal of everything that layouts have made."""
-    kinds = ("node/", "gateway/")
+    kinds = ("node/", "gateway/", "hybrid/")
     return plan(
         [],
         actual,

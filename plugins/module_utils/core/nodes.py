@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from typing import Any
 
-HYBRID_PREFIX = "k8s.ovn.org/hybrid-overlay"
-"""Annotations of nodes that are read begin with this."""
+HYBRID_PREFIXES = ("k8s.ovn.org/hybrid-overlay", "ovn.ovn-k8s.io/hybrid-overlay")
+"""Annotations of nodes that are read begin with one of these."""
 
 _OS_LABEL = "kubernetes.io/os"
 
@@ -40,7 +40,7 @@ def node_from_api(document: Mapping[str, Any]) -> ClusterNode:
         uid=metadata.get("uid", ""),
         address=next(_internal_addresses(status.get("addresses") or ()), None),
         windows=(metadata.get("labels") or {}).get(_OS_LABEL) == "windows",
-        annotations={key: value for key, value in annotations.items() if key.startswith(HYBRID_PREFIX)},
+        annotations={key: value for key, value in annotations.items() if key.startswith(HYBRID_PREFIXES)},
     )
 
 

@@ -57,6 +57,8 @@ class Match:
     arp_tpa: IPv4Network | None = None
     ct_state: Masked | None = None
     ct_mark: int | None = None
+    tun_id: int | None = None
+    tun_src: IPv4Address | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ class Output:
 
 @dataclass(frozen=True)
 class SetField:
-    """Rewrite eth_src, eth_dst, arp_sha, arp_tha (a MAC address), ip_src, ip_dst, arp_spa or arp_tpa (an address)."""
+    """Rewrite eth_src, eth_dst, arp_sha, arp_tha (a MAC address), ip_src, ip_dst, arp_spa, arp_tpa or tun_dst (an
+    address), or tun_id (a number)."""
 
     field: str
     value: str
@@ -162,6 +165,8 @@ def match_text(match: Match) -> list[str]:
         "ct_state": state,
         "ct_mark": None if match.ct_mark is None else f"{match.ct_mark:#x}",
         "in_port": None if match.in_port is None else port_text(match.in_port),
+        "tun_id": None if match.tun_id is None else f"{match.tun_id:#x}",
+        "tun_src": match.tun_src,
         "vlan_tci": "0x1000/0x1000" if match.tagged else None,
         "dl_dst": match.eth_dst,
         "nw_src": _network(match.ip_src),

@@ -117,7 +117,7 @@ def node_topology(router: str, node: Node) -> Iterator[Row]:
 
 def foreign_node_topology(name: str, subnet: IPv4Network, marks: Mapping[str, str]) -> Iterator[Row]:
     """The record of the subnet of a node that is not part of OVN; `marks` are further external ids."""
-    columns = {"enabled": False, "external_ids": {NODE_SUBNET_KEY: str(subnet), **marks}}
+    columns = {"enabled": False, "external_ids": MapPatch({NODE_SUBNET_KEY: str(subnet), **marks})}
     parent = Parent("Logical_Switch", JOIN_SWITCH, "ports")
     yield Row("Logical_Switch_Port", subnet_record(name), columns, node_owner(name), parent)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ovn_k8s.cni.shim import SOCKET
 from ovn_k8s.core.errors import PlanError
+from ovn_k8s.core.hybrid_overlay import port_name
 from ovn_k8s.host import state, subnet_record
 from ovn_k8s.host.config import DEFAULT_PATH, ConfigError, NodeConfig, Southbound, load
 from ovn_k8s.host.errors import HostError
@@ -24,6 +25,7 @@ from ovn_k8s.ovsdb.errors import OvsdbError
 
 from .attacher import BINDING_SECONDS, INSTALL_SECONDS, Attacher
 from .bindings import Bindings
+from .hybrid_overlay import HybridOverlay
 from .place import Place, take
 from .pod_ports import PodPorts
 from .server import Server
@@ -100,6 +102,8 @@ def _move(config: NodeConfig, subnet: IPv4Network, options: argparse.Namespace) 
 
 def _serve(config: NodeConfig, southbound: Southbound, options: argparse.Namespace, stop: threading.Event) -> None:
     bindings = Bindings(config, southbound)
+    overlay = HybridOverlay(config, lambda: bindings.external_ids(port_name(config.node_name)))
+    bindings.listener = overlay.look
 
     def clean() -> None:
         try:
@@ -117,6 +121,7 @@ def _serve(config: NodeConfig, southbound: Southbound, options: argparse.Namespa
     )
     bindings.start()
     ports.start()
+    overlay.start()
     with Server(options.socket, attacher.handle) as server:
         thread = threading.Thread(target=server.serve_forever, name="cni", daemon=True)
         thread.start()
@@ -124,6 +129,7 @@ def _serve(config: NodeConfig, southbound: Southbound, options: argparse.Namespa
         _notify_systemd("READY=1")
         stop.wait()
         server.shutdown()
+    overlay.stop()
     ports.stop()
     bindings.stop()
 

@@ -39,7 +39,8 @@ class Bindings:
     condition keeps the other nodes' pods out of the replica.
     """
 
-    def __init__(self, config: NodeConfig, southbound: Southbound) -> None:
+    def __init__(self, config: NodeConfig, southbound: Southbound, listener: Callable[[], None] = lambda: None) -> None:
+        """`listener` is called after each change; it must return at once."""
         tls = None
         if southbound.private_key:
             tls = Tls(southbound.private_key, southbound.certificate, southbound.ca_certificate)
@@ -54,6 +55,8 @@ class Bindings:
             on_sync=self.wake,
         )
         self._changed = threading.Condition(self._replica.lock)
+        self.listener: Callable[[], None] = lambda: None
+        """Called after each change; it must return at once."""
 
     def start(self) -> None:
         """Connect in the background."""
@@ -72,9 +75,22 @@ class Bindings:
         """Let all waits look again."""
         with self._changed:
             self._changed.notify_all()
+        self.listener()
 
     def _on_change(self, _: Sequence[RowChange]) -> None:
         self._changed.notify_all()
+        self.listener()
+
+    def external_ids(self, port: str) -> Mapping[str, str] | None:
+        """Those of a logical port of this node; empty when there is no such port, None while that is not known."""
+        if not self._replica.synced:
+            return None
+        with self._changed:
+            for row in self._replica.database.rows("Port_Binding"):
+                if row.columns["logical_port"] == port:
+                    found: Mapping[str, str] = row.columns["external_ids"]
+                    return found
+        return {}
 
     def wait(self, namespace: str, name: str, uid: str, deadline: float, cancelled: Callable[[], bool]) -> Binding:
         """The binding of a pod; with a `uid`, only the one that was made for that very pod.

@@ -80,7 +80,7 @@ class NodeHandler:
         return self._nodes.all()
 
     def is_foreign(self, name: str) -> bool:
-        """Whether the pods of a node are not OVN's: it is a Windows node."""
+        """Whether the pods of a node are not OVN's: it is a Windows node. One that has a switch of its own has OVN."""
         node = self._nodes.get(name)
         return node is not None and node.windows
 
@@ -118,7 +118,7 @@ class NodeHandler:
         except (AddressError, ValueError) as error:
             return Wish(waits_for=str(error), retry=True, hands_off=True)
         self._wished[node.name] = subnet
-        if node.windows:
+        if node.windows and not _has_switch(node.name, database):
             rows = list(foreign_node_topology(node.name, subnet, {MARK: node.uid}))
             rows += self._windows_rows(node, subnet, database) if self._windows_rows else ()
         else:
@@ -162,6 +162,12 @@ class NodeHandler:
                 hands_off=True,
             )
         return NOTHING
+
+
+def _has_switch(name: str, database: Database) -> bool:
+    """Whether a node has a switch, which only the roles make for a Windows node: it runs Open vSwitch with OVN."""
+    record = record_of(name, database)
+    return record is not None and record.table == "Logical_Switch"
 
 
 def _waits(reason: str) -> Wish:

@@ -93,7 +93,7 @@ class PodHandler:
     def wish(self, key: Key, database: Database) -> Wish:
         """The pod's port; none for a pod that is gone, over, or on the host's network."""
         pod = self._pods.get((key.namespace, key.name))
-        if pod is None or not pod.needs_port or self._foreign(pod.node):
+        if pod is None or not pod.needs_port or (self._foreign(pod.node) and not self._book.knows(pod.node)):
             self._book.end((key.namespace, key.name))
             return NOTHING
         if not self._book.knows(pod.node):

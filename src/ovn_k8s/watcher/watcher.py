@@ -23,11 +23,12 @@ from ovn_k8s.kubernetes.informer import Informer
 from ovn_k8s.ovsdb.monitor import Monitor
 from ovn_k8s.ovsdb.replica import Replica
 
-from . import gateways, nodes, pods, policies, services
+from . import gateways, hybrid, nodes, pods, policies, services
 from .annotations import Annotator
 from .config import Config
 from .events import EventRecorder
 from .leadership import Leadership
+from .node_annotations import NodeAnnotator
 from .workqueue import Key, WorkQueue
 from .writer import Writer
 
@@ -36,8 +37,9 @@ LOG = logging.getLogger(__name__)
 NORTHBOUND = "OVN_Northbound"
 TABLES = {
     "Logical_Router": Monitor(
-        ("name", "ports", "static_routes", "nat", "load_balancer", "options", "external_ids"),
+        ("name", "ports", "static_routes", "nat", "load_balancer", "policies", "options", "external_ids"),
     ),
+    "Logical_Router_Policy": Monitor(("priority", "match", "action", "nexthops", "external_ids")),
     "Logical_Router_Port": Monitor(("name", "mac", "networks", "external_ids")),
     "Logical_Router_Static_Route": Monitor(("ip_prefix", "nexthop", "output_port", "policy", "external_ids")),
     "Logical_Switch": Monitor(
@@ -103,14 +105,26 @@ class Watcher:
             self._api, self.pods, busy=lambda: len(self.queue) > 0, leads=lambda: self.leadership.term > 0
         )
         self.events = EventRecorder(self._api, self.pods, leads=lambda: self.leadership.term > 0)
-        self.node_handler = nodes.NodeHandler(self.nodes, config.cluster_cidr, config.node_prefix)
+        self.node_annotator = NodeAnnotator(self._api, self.nodes, leads=lambda: self.leadership.term > 0)
+        self.hybrid = hybrid.HybridHandler(self.nodes, self.book, self.node_annotator.want)
+        self.node_handler = nodes.NodeHandler(
+            self.nodes,
+            config.cluster_cidr,
+            config.node_prefix,
+            on_settled=lambda node, subnet: self.queue.add_all(self.hybrid.told(None, node)),
+        )
         self.writer = Writer(
             self.replica,
             self.queue,
             self.leadership,
             self.events,
             pods.PodHandler(self.pods, self.book, self.annotator.want, self.node_handler.is_foreign),
-            [self.node_handler, *self._gateway_handlers(config), services.ServiceHandler(self.services, self.slices)],
+            [
+                self.node_handler,
+                self.hybrid,
+                *self._gateway_handlers(config),
+                services.ServiceHandler(self.services, self.slices),
+            ],
             policies.Policies(self.pods, self.namespaces, self.policies, self.book),
         )
         self._starter = threading.Thread(target=self._begin, name="starter", daemon=True)
@@ -139,6 +153,7 @@ class Watcher:
         self._stop.set()
         self.writer.stop()
         self.annotator.stop()
+        self.node_annotator.stop()
         self.events.stop()
         self.leadership.stop(release=not self.writer.alive)
         for informer in self.informers:
@@ -211,6 +226,7 @@ class Watcher:
         gc.freeze()
         self.writer.start()
         self.annotator.start()
+        self.node_annotator.start()
         self.events.start()
 
     def _database_synced(self) -> None:
@@ -241,6 +257,7 @@ class Watcher:
         key = self.node_handler.told(old, new)
         if key is not None:
             self.queue.add(key)
+        self.queue.add_all(self.hybrid.told(old, new))
 
     def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
         pod = new or old
@@ -279,6 +296,7 @@ class Watcher:
             figures.transactions,
             figures.changes,
             self.annotator.written,
+            self.node_annotator.written,
             self.events.written,
             Gauge("ovn_k8s_watcher_queue_depth", "Objects that wait for the writer.", lambda: len(self.queue)),
             Gauge("ovn_k8s_watcher_retries", "Attempts that failed since the start.", lambda: self.queue.retries),
