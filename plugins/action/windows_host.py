@@ -74,6 +74,7 @@ SPEC: dict[str, Any] = {
         },
     },
     "prune": {"type": "bool", "default": False},
+    "ctr": {"type": "str", "default": ""},
 }
 
 
@@ -89,7 +90,7 @@ class ActionModule(BundleAction):
         _, arguments = self.validate_argument_spec(argument_spec=SPEC)
         base = arguments["program_dir"].rstrip("\\")
         if arguments["state"] == "reset":
-            return result | self._reset(base)
+            return result | self._reset(base, arguments)
         request = {key: arguments[key] for key in ("directories", "absent", "firewall", "services")}
         large: dict[str, str] = {}
         request["files"] = [self._prepared(item, large) for item in arguments["files"]]
@@ -120,14 +121,15 @@ class ActionModule(BundleAction):
             if staging:
                 self._remove_tmp_path(staging, force=True)
 
-    def _reset(self, base: str) -> Answer:
+    def _reset(self, base: str, arguments: Answer) -> Answer:
         try:
-            if self._task.check_mode:
-                self.machine(base, {"operation": "check", "base": base, "version": version()})
-                return {"changed": True}
-            return _told(self.machine(base, {"operation": "reset"}))
+            # By whichever version is in use: what another version of this collection made goes too.
+            program = f"{base}\\bin\\ovn-k8s-machine.exe"
+            request = {"operation": "reset", "check": bool(self._task.check_mode), "ctr": arguments["ctr"]}
+            answer = self.ask([program], request)
         except NoBundle:
-            return {"changed": False, "changes": [], "msg": "the bundle is not installed, so nothing was made by it"}
+            return {"changed": False, "changes": [], "diff": [], "hns": False}
+        return _told(answer) | {"hns": answer["hns"]}
 
     def _prepared(self, item: dict[str, Any], large: dict[str, str]) -> Answer:
         prepared: Answer = {"path": item["path"], "sensitive": item["sensitive"]}

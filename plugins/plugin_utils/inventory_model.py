@@ -132,14 +132,20 @@ def model(
         "southbound_remote": ",".join(f"ssl:{host.node_ip}:6642" for host in masters),
         "topology": {
             "master": masters[0].node_name,
-            "nodes": [
-                {"name": host.node_name, "node_ip": host.node_ip}
-                | ({"subnet": subnet} if (subnet := host.settings["ovn_k8s_node_subnet"]) else {})
-                for host in playing
+            "nodes": [_node(host) for host in playing],
+            "windows_nodes": [
+                _node(host) | {"hybrid_overlay": host.settings["windows_datapath"] == "hybrid_overlay"}
+                for host in hosts
+                if host.groups[0] == "windows_workers" and host.name in play_hosts
             ],
             "gateways": [_gateway(host, mac_of) for host in playing if host.groups[0] == "gateways"],
         },
     }
+
+
+def _node(host: InventoryHost) -> dict[str, Any]:
+    subnet = host.settings["ovn_k8s_node_subnet"]
+    return {"name": host.node_name, "node_ip": host.node_ip} | ({"subnet": subnet} if subnet else {})
 
 
 def _described(host: InventoryHost) -> dict[str, Any]:

@@ -23,6 +23,7 @@ LAUNCHER_NAME = "distlib/t64.exe"
 LAUNCHERS: Mapping[str, str] = {
     "ovn-k8s-cni.exe": "ovn_k8s.windows.cni_shim",
     "ovn-k8s-hns.exe": "ovn_k8s.windows.hns",
+    "ovn-k8s-machine.exe": "ovn_k8s.windows.machine.__main__",
 }
 """Executable to the module whose `main` it runs."""
 

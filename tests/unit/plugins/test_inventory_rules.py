@@ -207,7 +207,9 @@ def with_windows(**settings: Any) -> list[str]:
         made = model(hosts, ["win1"], lambda host, interface: "")
         assert made["windows"] == ["win1"] and made["workers"] == ["linux1", "linux2", "win1"]
         assert made["hosts"]["win1"]["datapath"] == settings.get("windows_datapath", "hybrid_overlay")
-        assert made["topology"]["nodes"] == []
+        overlay = settings.get("windows_datapath", "hybrid_overlay") == "hybrid_overlay"
+        node = {"name": "win1", "node_ip": "172.30.0.15", "hybrid_overlay": overlay}
+        assert (made["topology"]["nodes"], made["topology"]["windows_nodes"]) == ([], [node])
         return problems(hosts)
     finally:
         del HOSTS["win1"]

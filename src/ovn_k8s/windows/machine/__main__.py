@@ -8,7 +8,7 @@ Requests:
     {"operation": "missing", "files": [...]}                                     which large files have to be sent
     {"operation": "settle", "check": false, "directories": [...], "files": [...], "absent": [...],
      "firewall": [...], "services": [...], "prune": {"base": "…", "version": "…"}}
-    {"operation": "reset"}                                                       all that `settle` has made
+    {"operation": "reset", "check": false, "ctr": "C:\\…\\ctr.exe"}               all that `settle` has made
 The answer has `ok`; when that is false, `error`, and the exit status is 1. Everything is ASCII, because consoles differ
 in what else they pass.
 """
@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from . import files, firewall, services, versions
+from . import containers, files, firewall, services, versions
 from .errors import MachineError
 from .files import Change
 from .record import Record
@@ -56,11 +56,17 @@ def _on_record(operation: str, request: Mapping[str, Any]) -> Answer:
     control = ServiceControl()
     if operation == "settle":
         return settle(request, record, control)
-    changes = services.undo(control, record)
-    changes += firewall.undo(record)
-    changes += files.undo(record)
-    shutil.rmtree(record.folder, ignore_errors=True)
-    return told(changes)
+    dry = request.get("check") is True
+    if not dry:
+        # Nothing may start them again: the kubelet goes first.
+        services.halt("kubelet", control, record)
+        containers.remove_all(str(request.get("ctr") or ""))
+    changes = services.undo(control, record, dry=dry)
+    changes += firewall.undo(record, dry=dry)
+    changes += files.undo(record, dry=dry)
+    if not dry:
+        shutil.rmtree(record.folder, ignore_errors=True)
+    return told(changes) | {"hns": control.settings("hns") is not None}
 
 
 def settle(

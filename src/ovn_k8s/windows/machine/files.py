@@ -8,7 +8,7 @@ import base64
 import binascii
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -193,31 +193,27 @@ def _shown(path: Path, file: File) -> tuple[str | None, str | None]:
         return None, f"sha256 {file.digest}\n"
 
 
-def undo(record: Record) -> list[Change]:
+def undo(record: Record, *, dry: bool) -> list[Change]:
     """Remove everything that was made, and put back what was there before. Raises MachineError."""
-    changes: list[Change] = []
+    paths = sorted({*record.files, *record.originals})
+    kept = (record.folder, *record.folder.parents)
+    folders = [f for f in sorted(record.directories, key=len, reverse=True) if Path(f).is_dir() and Path(f) not in kept]
+    changes = [Change(path, "restored" if path in record.originals else "removed") for path in paths]
+    changes += [Change(folder, "removed") for folder in folders]
+    if dry:
+        return changes
     left: list[str] = []
-    for path in sorted({*record.files, *record.originals}):
-        changes.append(Change(path, "restored" if path in record.originals else "removed"))
+    for path in paths:
         try:
             _restore(path, record)
             for old in Path(path).parent.glob(f"{Path(path).name}{OLD}*"):
                 old.unlink()
         except OSError as error:
             left.append(f"{path}: {error.strerror or error}")
-    for folder in sorted(record.directories, key=len, reverse=True):
-        if Path(folder) == record.folder or Path(folder) in record.folder.parents:
-            continue
-        if Path(folder).is_dir():
-            changes.append(Change(folder, "removed"))
-            shutil.rmtree(folder, onerror=lambda _f, p, info: left.append(f"{p}: {info[1]}"))
-        record.directories.discard(folder)
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+        if Path(folder).exists():
+            left.append(folder)
     if left:
-        raise MachineError(
-            f"{len(left)} files are in use and stay: {'; '.join(left[:5])}; restart the machine, reset again"
-        )
+        raise MachineError(f"still in use, so they stay: {'; '.join(left[:5])}; restart the machine and reset it again")
     return changes
-
-
-def changed_paths(changes: Sequence[Change]) -> list[str]:
-    return [change.path for change in changes]

@@ -84,12 +84,13 @@ def settle(wanted: Sequence[Rule], record: Record, *, dry: bool, netsh: Netsh = 
     return changes
 
 
-def undo(record: Record, *, netsh: Netsh = run_netsh) -> list[Change]:
+def undo(record: Record, *, dry: bool, netsh: Netsh = run_netsh) -> list[Change]:
     """Remove all rules that were made. Raises MachineError."""
     rules = [Rule(name, "tcp", "0", state="absent") for name in record.rules]
-    changes = settle(rules, record, dry=False, netsh=netsh)
-    record.rules.clear()
-    record.save()
+    changes = settle(rules, record, dry=dry, netsh=netsh)
+    if not dry:
+        record.rules.clear()
+        record.save()
     return changes
 
 

@@ -209,11 +209,18 @@ def _tail(log: str) -> str:
     return f"; the end of {log}:\n{text}" if text else ""
 
 
-def undo(manager: Manager, record: Record) -> list[Change]:
+def halt(name: str, manager: Manager, record: Record) -> None:
+    """Stop a service that was made, if it runs. Raises MachineError."""
+    if name in record.services and manager.settings(name) is not None and manager.is_running(name):
+        manager.stop(name)
+
+
+def undo(manager: Manager, record: Record, *, dry: bool) -> list[Change]:
     """Remove all services that were made. Raises MachineError."""
     names = [name for name in record.services if manager.settings(name) is not None]
     wanted = tuple(Service(name, state="absent") for name in names)
-    changes = settle(wanted, manager, record, {}, dry=False)
-    record.services.clear()
-    record.save()
+    changes = settle(wanted, manager, record, {}, dry=dry)
+    if not dry:
+        record.services.clear()
+        record.save()
     return changes
