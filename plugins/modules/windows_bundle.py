@@ -12,8 +12,8 @@ version_added: 0.1.0
 author: the ovn_k8s.cluster authors (@ovn-k8s)
 description:
   - Puts the embeddable CPython, pywin32 and the programs of this collection together on the control machine, from
-    pinned parts whose digests are checked, and copies them to a folder of their own version on the host. Nothing else of
-    the host is used or changed; no Python is needed there.
+    pinned parts whose digests are checked, and copies them to a folder of their own version on the host. Nothing else
+    of the host is used or changed; no Python is needed there.
   - The launchers in O(program_dir)\bin are replaced when the version is whole. Versions that nobody uses any more are
     removed by M(ovn_k8s.cluster.windows_host) with its option O(ovn_k8s.cluster.windows_host#module:prune).
 options:
