@@ -11,6 +11,7 @@ short_description: Read the northbound database of OVN
 version_added: 0.1.0
 description:
   - Returns the rows of the northbound database as data. References to other rows are given by name where they have one.
+  - Or, with O(network), its objects as the document that M(ovn_k8s.cluster.ovn_nb) takes.
   - With O(query), also what a JMESPath expression picks out of them.
 author:
   - The ovn_k8s.cluster authors (@ovn-k8s)
@@ -31,11 +32,17 @@ options:
     description:
       - Return only rows whose C(external_ids:ovn-k8s-owner) is this one.
     type: str
+  network:
+    description:
+      - Return RV(network) in place of RV(tables).
+    type: bool
+    default: false
   query:
     description:
-      - A JMESPath expression over RV(tables).
+      - A JMESPath expression over RV(tables) or RV(network).
     type: str
 seealso:
+  - module: ovn_k8s.cluster.ovn_nb
   - name: JMESPath
     description: The language of O(query).
     link: https://jmespath.org/
@@ -51,6 +58,12 @@ EXAMPLES = r"""
     tables: [Logical_Switch]
     query: "Logical_Switch[?other_config.subnet].{name: name, subnet: other_config.subnet}"
   register: subnets
+
+- name: The network of an owner as a document, to look at, to keep, or to hand to ovn_nb
+  ovn_k8s.cluster.ovn_nb_info:
+    network: true
+    owner: shop
+  register: shop
 """
 
 RETURN = r"""
@@ -58,7 +71,7 @@ tables:
   description:
     - The rows of each table, sorted by name. A column is a string, number or boolean, null if it is empty, a sorted
       list, or a dictionary. C(_uuid) is the row's own identity.
-  returned: success
+  returned: unless O(network)
   type: dict
   sample:
     Logical_Switch:
@@ -67,6 +80,17 @@ tables:
         ports: [k8s-linux1, stor-linux1]
         other_config:
           subnet: 10.244.1.0/24
+network:
+  description:
+    - The objects, in a list for each kind that there is some of. Options that have nothing to say are left out.
+    - Given to M(ovn_k8s.cluster.ovn_nb) with O(ovn_k8s.cluster.ovn_nb#module:state=overridden) and the same owner, it
+      changes nothing.
+  returned: when O(network)
+  type: dict
+  sample:
+    switches:
+      - name: linux1
+        subnet: 10.244.1.0/24
 result:
   description: What the query picked out.
   returned: when O(query) is given
@@ -90,6 +114,9 @@ from ansible_collections.ovn_k8s.cluster.plugins.module_utils.core.content impor
 from ansible_collections.ovn_k8s.cluster.plugins.module_utils.core.errors import InvalidValue, PlanError
 from ansible_collections.ovn_k8s.cluster.plugins.module_utils.core.schema import Schema
 from ansible_collections.ovn_k8s.cluster.plugins.module_utils.database_module import NORTHBOUND, connect, create, fail
+from ansible_collections.ovn_k8s.cluster.plugins.module_utils.northbound.build import selection
+from ansible_collections.ovn_k8s.cluster.plugins.module_utils.northbound.catalogue import KINDS
+from ansible_collections.ovn_k8s.cluster.plugins.module_utils.northbound.network import document
 from ansible_collections.ovn_k8s.cluster.plugins.module_utils.ovsdb.errors import OvsdbError
 
 try:
@@ -103,6 +130,7 @@ else:
 OPTIONS = {
     "tables": {"type": "list", "elements": "str"},
     "owner": {"type": "str"},
+    "network": {"type": "bool", "default": False},
     "query": {"type": "str"},
 }
 
@@ -133,19 +161,25 @@ def compiled(module: AnsibleModule) -> Any:
 
 
 def main() -> None:
-    module = create(OPTIONS, NORTHBOUND.remote, writes=False)
+    module = create(OPTIONS, NORTHBOUND.remote, writes=False, mutually_exclusive=[("tables", "network")])
     query = compiled(module)
+    owner = module.params["owner"]
     try:
         with connect(module, NORTHBOUND) as client:
-            names = checked_tables(client.schema, module.params["tables"])
-            content = client.snapshot({**name_columns(client.schema, names), **dict.fromkeys(names)})
-        tables: Mapping[str, Any] = {name: described(content, name, module.params["owner"]) for name in names}
+            if module.params["network"]:
+                content = client.snapshot(selection(KINDS))
+                found: Mapping[str, Any] = document(content, owner)
+            else:
+                names = checked_tables(client.schema, module.params["tables"])
+                content = client.snapshot({**name_columns(client.schema, names), **dict.fromkeys(names)})
+                found = {name: described(content, name, owner) for name in names}
     except (OvsdbError, PlanError) as error:
         fail(module, NORTHBOUND, error)
-    result = {"tables": tables, "schema_version": client.schema.version}
+    kept = "network" if module.params["network"] else "tables"
+    result = {kept: found, "schema_version": client.schema.version}
     if query:
         try:
-            result["result"] = query.search(tables)
+            result["result"] = query.search(found)
         except jmespath.exceptions.JMESPathError as error:
             module.fail_json(msg=f"query {module.params['query']!r} fails on this database: {error}")
     module.exit_json(changed=False, **result)

@@ -86,7 +86,9 @@ class _Builder:
             return
         places = {(holder, str(item[holder.option])) for item in items if (holder := self.kind.holder(item))}
         for holder, name in sorted(places, key=str):
-            self.duplicates |= call_held(self.kind, holder, name, self.actual)
+            stored = find(self.actual, holder.table, name)
+            if stored:
+                self.duplicates |= _call_held(self.kind, holder, stored, self.actual)
 
     def add(self, item: Item) -> str:
         """Want an object. Returns the name of its row."""
@@ -188,11 +190,19 @@ def find(actual: Database, table: str, name: str) -> StoredRow | None:
     return actual.find(table, name) if table in actual.schema.tables else None
 
 
-def call_held(kind: Kind, holder: Holder, name: str, actual: Database) -> dict[str, list[str]]:
+def call_all(kinds: Iterable[Kind], actual: Database) -> None:
+    """Give all nameless objects further names, so that a diff can name those that go."""
+    for kind in kinds:
+        for holder in kind.holders if kind.nameless else ():
+            for row in actual.rows(holder.table):
+                _call_held(kind, holder, row, actual)
+
+
+def _call_held(kind: Kind, holder: Holder, stored: StoredRow, actual: Database) -> dict[str, list[str]]:
     """Give the nameless objects of a holder further names. Returns the names that several of them would have."""
-    stored = find(actual, holder.table, name)
+    name = actual.title(holder.table, stored.uuid)
     called: dict[str, list[str]] = {}
-    for uuid in sorted(stored.columns.get(holder.column, ())) if stored else ():
+    for uuid in sorted(stored.columns.get(holder.column, ())):
         row = actual.get(kind.table, uuid)
         if row:
             content = options_from(kind.options, row, actual, only=kind.key)

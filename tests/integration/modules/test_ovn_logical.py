@@ -154,7 +154,7 @@ def test_ports(nb_server: Server) -> None:
     [
         ({"switch": "none"}, "'p' belongs into Logical_Switch 'none', which does not exist; create it first"),
         ({}, "to create it, give switch, which has it"),
-        ({"switch": "web", "addresses": ["192.0.2.10"]}, "Logical_Switch_Port 'p': address '192.0.2.10' is none; write a MAC"),
+        ({"switch": "web", "addresses": ["192.0.2.10"]}, "'p': address '192.0.2.10' is none; write a MAC"),
         ({"switch": "web", "addresses": [f"{MAC} 192.0.2.300"]}, "address .*192.0.2.300' is none"),
         ({"switch": "web", "port_security": ["dynamic"]}, "port_security 'dynamic' is none"),
         ({"switch": "web", "router_port": "x", "type": "localnet"}, "router_port makes the port of type router"),
