@@ -110,9 +110,9 @@ bench: test-tools ## Measurements, one JSON object a line
 lint: lint-tools ## Style, types and Ansible's rules
 	'$(VENV)/bin/ruff' check .
 	'$(VENV)/bin/ruff' format --check .
-	@# core and ovsdb are the collection's module_utils and the package's: mypy sees them where they are installed to
+	@# what the collection and the package share: mypy sees it where it is installed to
 	@rm -rf .build/types && mkdir -p .build/types/ovn_k8s
-	@ln -s $(CURDIR)/src/ovn_k8s/* $(CURDIR)/plugins/module_utils/{core,ovsdb} .build/types/ovn_k8s/
+	@ln -s $(CURDIR)/src/ovn_k8s/* $(CURDIR)/plugins/module_utils/{core,openflow,ovsdb} .build/types/ovn_k8s/
 	MYPYPATH=.build/types '$(VENV)/bin/mypy' -p ovn_k8s
 	'$(VENV)/bin/mypy' lab
 	@mkdir -p .build/ansible_collections/ovn_k8s && ln -sfn $(CURDIR) .build/ansible_collections/ovn_k8s/cluster

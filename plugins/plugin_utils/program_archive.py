@@ -12,13 +12,13 @@ from pathlib import Path
 from ..module_utils.machine.program_tree import tree_digest
 
 PACKAGE = "ovn_k8s"
-SHARED = ("core", "ovsdb")
+SHARED = ("core", "openflow", "ovsdb")
 FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a zip archive can hold."""
 
 
 def program_files(collection: Path) -> dict[str, bytes]:
-    """Path inside the archive -> content: `src/ovn_k8s`, with `core` and `ovsdb` from `plugins/module_utils`.
+    """Path inside the archive -> content: `src/ovn_k8s`, with what it shares with modules from `plugins/module_utils`.
 
     Raises FileNotFoundError when the collection is not whole.
     """

@@ -19,7 +19,8 @@ MODULES = sorted((ROOT / "plugins/modules").glob("ov[ns]_*.py"))
 def assignments(path: Path) -> dict[str, Any]:
     """The string constants that a file assigns at its top, or in its first class."""
     tree = ast.parse(path.read_text())
-    body = next((node.body for node in tree.body if isinstance(node, ast.ClassDef)), tree.body)
+    fragments = (n.body for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "ModuleDocFragment")
+    body = next(fragments, tree.body)
     return {
         node.targets[0].id: node.value.value
         for node in body

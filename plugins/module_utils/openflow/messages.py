@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-from ovn_k8s.core.openflow import (
+from ..core.openflow import (
     SCTP,
     TCP,
     UDP,
@@ -54,6 +54,8 @@ _SET_FIELDS = {
     "arp_tha": 25,
 }
 _CT_STATE, _CT_MARK = 105, 107
+_TUN_SRC, _TUN_DST = 31, 32
+_TUN_ID = 38
 _FLOW = struct.Struct("!HBx8xH18xQ8x")
 """ofp_flow_stats: length, table, priority and packets; timeouts, flags, cookie and times are skipped."""
 
@@ -205,6 +207,10 @@ def _match_fields(match: Match) -> Iterator[bytes]:
     yield from _masked(_NXM, _CT_STATE, match.ct_state, "!I", 0xFFFFFFFF)
     if match.ct_mark is not None:
         yield _field(_NXM, _CT_MARK, struct.pack("!I", match.ct_mark))
+    if match.tun_id is not None:
+        yield _field(_OXM, _TUN_ID, struct.pack("!Q", match.tun_id))
+    if match.tun_src is not None:
+        yield _field(_NXM, _TUN_SRC, match.tun_src.packed)
 
 
 def _field(kind: int, number: int, value: bytes, mask: bytes | None = None) -> bytes:
@@ -227,6 +233,10 @@ def _network(number: int, network: IPv4Network | None) -> Iterator[bytes]:
 def _action(action: Action) -> bytes:
     if isinstance(action, Output):
         return struct.pack("!HHIHxxxxxx", 0, 16, action.port, 0)
+    if isinstance(action, SetField) and action.field == "tun_id":
+        return _set_field(_field(_OXM, _TUN_ID, struct.pack("!Q", int(action.value))))
+    if isinstance(action, SetField) and action.field == "tun_dst":
+        return _set_field(_field(_NXM, _TUN_DST, IPv4Address(action.value).packed))
     if isinstance(action, SetField):
         value = _mac(action.value) if ":" in action.value else IPv4Address(action.value).packed
         return _set_field(_field(_OXM, _SET_FIELDS[action.field], value))

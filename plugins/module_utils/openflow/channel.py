@@ -9,17 +9,40 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Self
 
-from ovn_k8s.core.openflow import Flow
-
+from ..core.openflow import Flow
 from . import messages
 from .messages import HEADER, Port, StoredFlow
+from .wire import Stored, decode_flows, flows_request
 
 DEFAULT_DIRECTORY = "/run/openvswitch"
 _CHUNK = 1 << 16
+
+
+REASONS = {
+    (2, 0): "an action that the switch does not know",
+    (2, 4): "an action sends to a port that cannot be",
+    (2, 5): "an argument of an action cannot be",
+    (2, 9): "an action sends to a group that is not there",
+    (2, 10): "an action does not fit what the flow matches",
+    (2, 13): "an action sets a field that cannot be set",
+    (2, 14): "an action sets a field to what it cannot be",
+    (2, 15): "an action sets a field that packets of the flow may not have",
+    (3, 2): "the next table is not a later one",
+    (4, 4): "a field that the switch does not know",
+    (4, 6): "a field that the switch does not know",
+    (4, 7): "a field matches what it cannot be",
+    (4, 8): "a field cannot have this mask",
+    (4, 9): "a field needs another beside it, as tcp_dst needs tcp",
+    (4, 10): "a field is matched twice",
+    (5, 1): "the table is full",
+    (5, 2): "there is no such table",
+}
+"""What people can make of an error's type and code (OpenFlow Switch Specification 1.4.0, section 7.5.4)."""
 
 
 class ChannelError(Exception):
@@ -27,11 +50,16 @@ class ChannelError(Exception):
 
 
 class Refused(ChannelError):
-    """The switch does not take a message: OpenFlow's error type and code are `kind` and `code`."""
+    """The switch does not take a message: OpenFlow's error type and code are `kind` and `code`.
 
-    def __init__(self, name: str, kind: int, code: int) -> None:
-        super().__init__(f"{name}: refused, OpenFlow error type {kind} code {code}")
-        self.kind, self.code = kind, code
+    `number` is the transaction id of that message, `position` its place in a bundle.
+    """
+
+    position = -1
+
+    def __init__(self, name: str, kind: int, code: int, number: int = 0) -> None:
+        super().__init__(f"{name}: refused, {REASONS.get((kind, code), f'OpenFlow error type {kind} code {code}')}")
+        self.kind, self.code, self.number = kind, code, number
 
 
 class Channel:
@@ -108,23 +136,40 @@ class Channel:
         Raises:
             Refused: the switch cannot do what a flow says; nothing has changed.
         """
+        wanted: list[tuple[int, Flow | None]] = [(messages.DELETE, None), *((messages.ADD, flow) for flow in flows)]
+        self.bundle([partial(messages.flow_mod, command=command, cookie=cookie, flow=flow) for command, flow in wanted])
+
+    def bundle(self, contents: Sequence[Callable[[int], bytes]], *, commit: bool = True) -> None:
+        """Carry out messages in one atomic step, or only have the switch look at them.
+
+        Args:
+            contents: each makes a message from its transaction id.
+            commit: false discards the bundle when it has been looked at.
+
+        Raises:
+            Refused: the switch cannot do what the message at `position` says; nothing has changed.
+        """
         bundle = self._next()
         self._answer(messages.bundle_control(bundle, bundle, messages.BUNDLE_OPEN), bundle)
-        parts = []
-        for command, flow in ((messages.DELETE, None), *((messages.ADD, flow) for flow in flows)):
-            number = self._next()
-            parts.append(messages.bundle_add(number, bundle, messages.flow_mod(number, command, cookie, flow)))
+        parts = [messages.bundle_add(number := self._next(), bundle, content(number)) for content in contents]
         self._send(b"".join(parts))
         try:
             # A message that cannot be understood is left out of the bundle, the rest would be committed.
             number = self._next()
             self._answer(messages.message(messages.BARRIER, number), number)
-        except Refused:
+        except Refused as refused:
             number = self._next()
             self._send(messages.bundle_control(number, bundle, messages.BUNDLE_DISCARD))
+            refused.position = refused.number - bundle - 1
             raise
         number = self._next()
-        self._answer(messages.bundle_control(number, bundle, messages.BUNDLE_COMMIT), number)
+        end = messages.BUNDLE_COMMIT if commit else messages.BUNDLE_DISCARD
+        self._answer(messages.bundle_control(number, bundle, end), number)
+
+    def all_flows(self) -> list[Stored]:
+        """The flows of every table, whoever's they are."""
+        number = self._next()
+        return list(decode_flows(self._multipart(flows_request(number), number)))
 
     def refresh(self, flows: Sequence[Flow], cookie: int) -> None:
         """Add flows that may be there already, so that their lifetime begins anew."""
@@ -165,7 +210,7 @@ class Channel:
         while True:
             kind, answered, body = self._receive(deadline)
             if kind == messages.ERROR:
-                raise Refused(self.path, *struct.unpack_from("!HH", body))
+                raise Refused(self.path, *struct.unpack_from("!HH", body), answered)
             if answered == number:
                 return kind, body
             self._unasked(kind, answered, body)
