@@ -14,7 +14,7 @@ from ..core.database import Database
 from ..core.plan import Plan
 from ..core.schema import Schema, parse_schema
 from ..core.values import Uuid, from_wire
-from .errors import Stale
+from .errors import ConnectionFailed, Stale
 from .protocol import Link, check_replies, open_link
 from .remote import Remote, Tls
 
@@ -22,11 +22,15 @@ Tables: TypeAlias = "Iterable[str] | Mapping[str, Iterable[str] | None]"
 
 ATTEMPTS = 20
 LONGEST_PAUSE_S = 0.05
-"""Between two attempts, chosen at random so that writers who fail over each other get out of step."""
+"""Between two attempts to commit, chosen at random so that writers who fail over each other get out of step."""
+ELECTION_PAUSE_S = 0.3
+"""Between two attempts to find the leader of a cluster."""
 
 
 class Client:
     """A connection to a database, opened at once and closed by `close` or the end of a `with` block.
+
+    Of several servers, the members of a cluster, it takes the leader, and waits for one if they are just electing.
 
     Raises:
         ConnectionFailed: no remote serves the database (see its subclasses).
@@ -37,7 +41,7 @@ class Client:
     ) -> None:
         self.database = database
         self.timeout = timeout
-        self._link: Link = open_link(remotes, database, timeout, tls, writer=True)
+        self._link: Link = _open(remotes, database, timeout, tls)
         self.schema: Schema = parse_schema(self._link.call("get_schema", [database], timeout))
 
     def __enter__(self) -> Self:
@@ -114,3 +118,14 @@ class Client:
     def close(self) -> None:
         """End the connection."""
         self._link.close()
+
+
+def _open(remotes: Sequence[Remote], database: str, timeout: float, tls: Tls | None) -> Link:
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            return open_link(remotes, database, timeout, tls, writer=True)
+        except ConnectionFailed as error:
+            if len(remotes) == 1 or not error.electing or time.monotonic() + ELECTION_PAUSE_S > deadline:
+                raise
+        time.sleep(ELECTION_PAUSE_S)

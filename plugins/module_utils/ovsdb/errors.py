@@ -13,7 +13,12 @@ class OvsdbError(Exception):
 
 
 class ConnectionFailed(OvsdbError):
-    """No remote could be reached, or the connection broke. Names every remote that was tried and the cause."""
+    """No remote could be reached, or the connection broke. Names every remote that was tried and the cause.
+
+    `electing`: a server answered that is without a leader now, so it is worth to wait a moment.
+    """
+
+    electing = False
 
 
 class TlsFailed(ConnectionFailed):
@@ -22,6 +27,14 @@ class TlsFailed(ConnectionFailed):
 
 class NotLeader(ConnectionFailed):
     """The servers that answered are not the leader of their cluster, so they take no writes."""
+
+    electing = True
+
+
+class NoCluster(ConnectionFailed):
+    """The server has lost its cluster."""
+
+    electing = True
 
 
 class Timeout(OvsdbError):

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from .errors import ConnectionFailed, NotLeader, Stale, Timeout, TransactionFailed
+from .errors import ConnectionFailed, NoCluster, NotLeader, Stale, Timeout, TransactionFailed
 from .remote import Remote, Tls
 from .stream import JsonStream
 
@@ -19,7 +20,9 @@ class Link:
 
     def __init__(self, remote: Remote, timeout: float, tls: Tls | None) -> None:
         self.remote = remote
+        self.state = ServerState()
         self.stream = JsonStream(remote.connect(timeout, tls), str(remote))
+        self.missed: list[dict[str, Any]] = []  # what came between a call and its answer
         self._ids = itertools.count(1)
 
     def next_id(self) -> int:
@@ -46,6 +49,8 @@ class Link:
                 if message.get("error"):
                     raise_error(message["error"])
                 return message["result"]
+            else:
+                self.missed.append(message)
 
     def close(self) -> None:
         """End the connection."""
@@ -89,18 +94,29 @@ def _lost_race(error: str, details: str) -> bool:
     )
 
 
-def open_link(remotes: Sequence[Remote], database: str, timeout: float, tls: Tls | None, *, writer: bool) -> Link:
+def open_link(
+    remotes: Sequence[Remote],
+    database: str,
+    timeout: float,
+    tls: Tls | None,
+    *,
+    writer: bool,
+    known: ServerState | None = None,
+) -> Link:
     """Connect to the first remote that serves the database and, for a writer, leads its cluster.
+
+    `known` is what another member of the cluster was seen to have: one that has less is passed over.
 
     Raises:
         ConnectionFailed: with what was wrong with each remote.
     """
     failures: list[ConnectionFailed] = []
+    connect_timeout = min(timeout, OTHERS_WAIT_S) if len(remotes) > 1 else timeout
     for remote in remotes:
         link = None
         try:
-            link = Link(remote, timeout, tls)
-            _check_server(link, database, timeout, writer)
+            link = Link(remote, connect_timeout, tls)
+            _check_server(link, database, connect_timeout, writer, known)
             return link
         except ConnectionFailed as error:
             failures.append(error)
@@ -109,21 +125,72 @@ def open_link(remotes: Sequence[Remote], database: str, timeout: float, tls: Tls
         if link:
             link.close()
     kind = type(failures[0]) if len({type(failure) for failure in failures}) == 1 else ConnectionFailed
-    raise kind("; ".join(str(failure) for failure in failures))
+    result = kind("; ".join(str(failure) for failure in failures))
+    result.electing = any(failure.electing for failure in failures)
+    raise result
 
 
-def _check_server(link: Link, database: str, timeout: float, writer: bool) -> None:
-    """ovsdb-server(7), "Server Database": does the server serve this database, and does it lead?"""
+@dataclass(frozen=True)
+class ServerState:
+    """What a server says about a database of its own: a row of `Database` in `_Server` (ovsdb-server(7)).
+
+    `cluster` names the cluster, `index` is how much of its log this member has.
+    """
+
+    clustered: bool = False
+    connected: bool = True
+    leader: bool = True
+    cluster: str = ""
+    index: int = 0
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> ServerState:
+        """From a row on the wire; a column that it lacks is as in a database of one server."""
+
+        def optional(name: str) -> Any:
+            value = row.get(name, ["set", []])
+            return None if value == ["set", []] else value
+
+        cluster = optional("cid")
+        return cls(
+            clustered=row.get("model") == "clustered",
+            connected=bool(row.get("connected", True)),
+            leader=bool(row.get("leader", True)),
+            cluster=str(cluster[1]) if cluster else "",
+            index=int(optional("index") or 0),
+        )
+
+    def check(self, remote: Remote, *, writer: bool) -> None:
+        """Raise what speaks against this server: NoCluster, NotLeader."""
+        if not self.clustered:
+            return
+        if not self.connected:
+            raise NoCluster(f"{remote}: this server has lost its cluster")
+        # The server of a unix socket is one that cannot be chosen; a member that does not lead passes writes on.
+        if writer and not self.leader and remote.scheme != "unix":
+            raise NotLeader(f"{remote}: this server does not lead its cluster; name the other members too")
+
+
+SERVER = "_Server"
+STATE_COLUMNS = ("name", "model", "connected", "leader", "cid", "index")
+OTHERS_WAIT_S = 3.0
+"""For so long one of several servers may be silent before the next one is tried."""
+
+
+def server_state(link: Link, database: str, timeout: float) -> ServerState | None:
+    """What the server says about the database. None: it is too old to say anything. Raises as `Link.call`."""
     names = link.call("list_dbs", [], timeout)
     if database not in names:
         raise ConnectionFailed(f"{link.remote}: the server has no database {database} (it has {', '.join(names)})")
-    if "_Server" not in names:
-        return
-    columns = ["model", "connected", "leader"]
-    query = {"op": "select", "table": "Database", "where": [["name", "==", database]], "columns": columns}
-    rows = link.call("transact", ["_Server", query], timeout)[0].get("rows", [])
-    if rows and rows[0]["model"] == "clustered":
-        if not rows[0]["connected"]:
-            raise ConnectionFailed(f"{link.remote}: this server has lost its cluster")
-        if writer and not rows[0]["leader"]:
-            raise NotLeader(f"{link.remote}: this server does not lead its cluster; name the other members too")
+    if SERVER not in names:
+        return None
+    query = {"op": "select", "table": "Database", "where": [["name", "==", database]], "columns": list(STATE_COLUMNS)}
+    rows = link.call("transact", [SERVER, query], timeout)[0].get("rows", [])
+    return ServerState.of(rows[0]) if rows else None
+
+
+def _check_server(link: Link, database: str, timeout: float, writer: bool, known: ServerState | None) -> None:
+    link.state = server_state(link, database, timeout) or ServerState()
+    link.state.check(link.remote, writer=writer)
+    if known and known.cluster and known.cluster == link.state.cluster and link.state.index < known.index:
+        raise ConnectionFailed(f"{link.remote}: this server is behind what another member had already")

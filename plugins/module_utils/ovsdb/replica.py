@@ -9,6 +9,7 @@ reports what differs from what it had. Any thread may commit; replies come back 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import random
 import threading
@@ -22,7 +23,7 @@ from ..core.plan import Plan
 from ..core.schema import parse_schema
 from .errors import ConnectionFailed, OvsdbError, Timeout
 from .monitor import Monitor, RowChange, apply, compare, initial, requests
-from .protocol import Link, check_replies, open_link
+from .protocol import SERVER, STATE_COLUMNS, Link, ServerState, check_replies, open_link
 from .remote import Remote, Tls
 
 LOG = logging.getLogger(__name__)
@@ -44,6 +45,8 @@ class Replica:
         on_change: called, under the lock, with the rows that changed. Both run in the replica's thread, which also
             reads replies: they must return soon and cannot transact.
         writer: connect to the leader of a cluster only.
+
+    A member of a cluster that loses its leader, or a writer's that does not lead any more, is left at once for another.
     """
 
     def __init__(
@@ -59,7 +62,8 @@ class Replica:
     ) -> None:
         self.name = database
         self.lock = threading.RLock()
-        self._remotes = tuple(remotes)
+        # Readers spread over the members of a cluster; a writer finds the leader whatever the order.
+        self._remotes = list(remotes) if writer else random.sample(remotes, len(remotes))
         self._tables = dict(tables)
         self._tls = tls
         self._on_sync = on_sync
@@ -67,6 +71,7 @@ class Replica:
         self._writer = writer
         self._database: Database | None = None
         self._link: Link | None = None
+        self._known: ServerState | None = None
         self._pending: dict[int, Future[Any]] = {}
         self._send_lock = threading.Lock()
         self._synced = threading.Event()
@@ -161,11 +166,14 @@ class Replica:
             delay = min(delay * 2, LONGEST_DELAY_S)
 
     def _connect(self) -> Link:
-        link = open_link(self._remotes, self.name, CONNECT_TIMEOUT_S, self._tls, writer=self._writer)
+        link = open_link(self._remotes, self.name, CONNECT_TIMEOUT_S, self._tls, writer=self._writer, known=self._known)
         try:
+            self._follow_server(link)
             schema = parse_schema(link.call("get_schema", [self.name], CONNECT_TIMEOUT_S))
             wanted = requests(schema, self._tables)
             reply = link.call("monitor_cond", [self.name, self.name, wanted], CONNECT_TIMEOUT_S * 6)
+            for message in link.missed:  # nothing of the database itself comes before that answer
+                self._handle(link, message)
         except BaseException:
             link.close()
             raise
@@ -184,6 +192,27 @@ class Replica:
             self._on_sync()
         return link
 
+    def _follow_server(self, link: Link) -> None:
+        """Have the server of a cluster tell when it loses the cluster, or the lead."""
+        self._known = link.state
+        if not link.state.clustered:
+            return
+        # Not the index, which changes with every transaction.
+        columns = [name for name in STATE_COLUMNS if name != "index"]
+        request = {"Database": [{"columns": columns, "where": [["name", "==", self.name]]}]}
+        reply = link.call("monitor_cond", [SERVER, SERVER, request], CONNECT_TIMEOUT_S)
+        for rows in reply.values():
+            for row in rows.values():
+                self._server_changed(link, row)
+
+    def _server_changed(self, link: Link, update: dict[str, Any]) -> None:
+        """Raises ConnectionFailed when another server has to be found."""
+        row = update.get("initial") or update.get("insert") or update.get("modify") or {}
+        stated = ServerState.of({"model": "clustered", **row})
+        changed = {name: getattr(stated, name) for name in ("connected", "leader") if name in row}
+        link.state = dataclasses.replace(link.state, **changed)
+        link.state.check(link.remote, writer=self._writer)
+
     def _serve(self, link: Link) -> None:
         """Handle messages until the connection breaks. A silent server is probed, as its own probes may be off."""
         probed = False
@@ -201,7 +230,10 @@ class Replica:
 
     def _handle(self, link: Link, message: dict[str, Any]) -> None:
         method = message.get("method")
-        if method == "update2":
+        if method == "update2" and message["params"][0] == SERVER:
+            for row in message["params"][1].get("Database", {}).values():
+                self._server_changed(link, row)
+        elif method == "update2":
             with self.lock:
                 changes = list(apply(self.database, self._tables, message["params"][1]))
                 if changes and self._on_change:
@@ -226,6 +258,8 @@ class Replica:
             pending, self._pending = self._pending, {}
         if link:
             link.close()
+            # Whatever was wrong with this one: the others first.
+            self._remotes.sort(key=lambda remote: remote == link.remote)
         for future in pending.values():
             with contextlib.suppress(Exception):
                 future.set_exception(ConnectionFailed(f"{self.name}: the connection broke"))

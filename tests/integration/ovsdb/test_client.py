@@ -324,25 +324,29 @@ def test_writes_need_the_leader(tmp_path: Path) -> None:
     addresses = [f"tcp:127.0.0.1:{free_port()}" for _ in range(2)]
     subprocess.run(["ovsdb-tool", "create-cluster", folder / "db0", schema, addresses[0]], check=True)
     subprocess.run(["ovsdb-tool", "join-cluster", folder / "db1", NB, addresses[1], addresses[0]], check=True)
-    sockets = [folder / "0.sock", folder / "1.sock"]
+    ports = [free_port() for _ in addresses]
     servers = []
     try:
-        for number, path in enumerate(sockets):
-            command = ["ovsdb-server", folder / f"db{number}", f"--remote=punix:{path}", "--no-chdir"]
+        for number, port in enumerate(ports):
+            command = ["ovsdb-server", folder / f"db{number}", f"--remote=ptcp:{port}:127.0.0.1", "--no-chdir"]
+            command += [f"--remote=punix:{folder}/{number}.sock"]
             command += [f"--unixctl={folder}/{number}.ctl", "-vconsole:off"]
             servers.append(subprocess.Popen(command))
         deadline = time.monotonic() + 15
         while True:  # until the second has joined
             try:
                 with pytest.raises(NotLeader, match="does not lead its cluster; name the other members too"):
-                    connect(f"unix:{sockets[1]}", timeout=1)
+                    connect(f"tcp:127.0.0.1:{ports[1]}", timeout=1)
                 break
             except ConnectionFailed:
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
-        with connect(f"unix:{sockets[1]},unix:{sockets[0]}") as client:
-            assert str(client.remote) == f"unix:{sockets[0]}"
+        with connect(f"tcp:127.0.0.1:{ports[1]},tcp:127.0.0.1:{ports[0]}") as client:
+            assert str(client.remote) == f"tcp:127.0.0.1:{ports[0]}"
             make(client, switch())
+        with connect(f"unix:{folder}/1.sock") as client:  # the server of this machine passes writes on
+            assert client.snapshot(["Logical_Switch"]).count("Logical_Switch") == 1
+            make(client, switch("another"))
     finally:
         for server in servers:
             server.kill()
