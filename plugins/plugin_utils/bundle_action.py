@@ -44,6 +44,9 @@ class BundleAction(ActionBase):  # type: ignore[misc]
         self._task.check_mode = False
         try:
             answer: Answer = self._execute_module(module_name=COMMAND, module_args=parameters, task_vars=self._facts)
+        except OSError as error:
+            # The connection plugin winrm lets errors of its library through.
+            raise AnsibleConnectionFailure(f"the connection broke: {error}") from error
         finally:
             self._task.check_mode = check_mode
         if answer.get("unreachable"):
