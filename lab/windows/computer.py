@@ -19,8 +19,8 @@ from .wine import WineMachine
 
 HOME = r"C:\Users\Administrator"
 RESTART_KEY = r"HKLM\Software\Microsoft\Windows\CurrentVersion\Component Based Servicing\RebootPending"
-TIMED_OUT = 1460
-"""ERROR_TIMEOUT."""
+TIMED_OUT, SHUTDOWN_IN_PROGRESS = 1460, 1115
+"""ERROR_TIMEOUT, ERROR_SHUTDOWN_IN_PROGRESS."""
 VARIABLES = {
     "SystemDrive": "C:",
     "SystemRoot": r"C:\windows",
@@ -56,6 +56,7 @@ class Computer:
         self.wine = WineMachine(folder)
         self.lock = threading.RLock()
         """Held while a module is at work: Windows has one state."""
+        self._down = False
         self._file = folder / "memory.json"
         stored = json.loads(self._file.read_text()) if self._file.exists() else {"hostname": hostname}
         self.memory = Memory(**stored)
@@ -83,6 +84,11 @@ class Computer:
         for folder in (VARIABLES["TEMP"], VARIABLES["ProgramData"]):
             self.drive.make_folder(folder)
         self.save()
+
+    def stop(self) -> None:
+        """End all programs; none is started any more."""
+        self._down = True
+        self.wine.stop()
 
     def _put_libraries(self) -> None:
         """What the feature Containers brings to system32: the libraries of HNS, and its services."""
@@ -112,6 +118,8 @@ class Computer:
         folder: str | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run a program in a folder of the machine; one that does not end in time has the exit code 1460."""
+        if self._down:
+            return subprocess.CompletedProcess(command, SHUTDOWN_IN_PROGRESS, "", "the machine goes down")
         place = self.drive.place(folder or HOME)
         try:
             return self.wine.run(*command, stdin=stdin, seconds=seconds, environment=environment, folder=place)

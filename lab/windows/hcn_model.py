@@ -37,6 +37,7 @@ SWITCH_EXTENSION_NOT_FOUND = 0x803B001F
 ENDPOINT_NAMESPACE_ALREADY_EXISTS = 0x803B002B
 ADDRESS_RESERVED = 0x803B002F
 ELEMENT_NOT_FOUND = 0x80070490
+SYSTEM_NOT_FOUND = 0xC037010E
 INVALID_HANDLE = 0x80070006
 INVALID_ARGUMENT = 0x80070057
 NOT_IMPLEMENTED = 0x80004001
@@ -59,6 +60,7 @@ WORDS = {
     ENDPOINT_NAMESPACE_ALREADY_EXISTS: "The endpoint is in the namespace already. ",
     ADDRESS_RESERVED: "The address provided is invalid or reserved. ",
     ELEMENT_NOT_FOUND: "Element not found. ",
+    SYSTEM_NOT_FOUND: "A virtual machine or container with the specified identifier does not exist. ",
     INVALID_HANDLE: "The handle is invalid. ",
     INVALID_ARGUMENT: "The parameter is incorrect. ",
     NOT_IMPLEMENTED: "Not implemented ",
@@ -136,6 +138,8 @@ class State:
     endpoints: dict[str, Document] = field(default_factory=dict)
     namespaces: dict[str, Document] = field(default_factory=dict)
     load_balancers: dict[str, Document] = field(default_factory=dict)
+    containers: list[str] = field(default_factory=list)
+    """Compute systems that run, by id: those of the Docker Engine."""
     next_compartment: int = 2
     next_mac: int = 1
 
@@ -176,6 +180,8 @@ class Model:
                     return 0, 0, fault.answer, ""
             if function == "HNSCall":
                 return 0, 0, self._hns_call(text, *more), ""
+            if function.startswith("Hcs"):
+                return 0, self._compute(function, handle, text), "", ""
             new_handle, value = self._dispatch(function, guid, handle, text)
         except Refused as refused:
             return refused.code, 0, "", refused.record()
@@ -185,8 +191,57 @@ class Model:
         """The machine starts again: what is not persistent is gone, and so are endpoints and namespaces."""
         state = self.state
         state.networks = {id_: n for id_, n in state.networks.items() if not n.get("Flags", 0) & NON_PERSISTENT}
-        state.endpoints, state.namespaces, state.load_balancers = {}, {}, {}
+        state.endpoints, state.namespaces, state.load_balancers, state.containers = {}, {}, {}, []
         self.handles = {}
+        self._save()
+
+    def container_started(self, id_: str) -> None:
+        """A container runs; endpoints can be attached to it."""
+        self.state.containers.append(id_)
+        self._save()
+
+    def container_ended(self, id_: str) -> None:
+        """A container has ended. Its endpoints stay, and are the other containers' still."""
+        if id_ in self.state.containers:
+            self.state.containers.remove(id_)
+        for endpoint in self.state.endpoints.values():
+            if id_ in endpoint.get("SharedContainers", ()):
+                endpoint["SharedContainers"].remove(id_)
+        self._save()
+
+    def _compute(self, function: str, handle: int, text: str) -> int:
+        """Compute systems: open by id, attach an endpoint, close."""
+        if function == "HcsOpenComputeSystem":
+            if text not in self.state.containers:
+                raise Refused(SYSTEM_NOT_FOUND)
+            return self._open("System", text)
+        kind, id_ = self.handles.get(handle, ("", ""))
+        if kind != "System":
+            raise Refused(INVALID_HANDLE)
+        if function == "HcsCloseComputeSystem":
+            del self.handles[handle]
+        elif function == "HcsModifyComputeSystem":
+            self._attach(id_, _parsed(text))
+        else:
+            raise Refused(NOT_IMPLEMENTED)
+        return 0
+
+    def _attach(self, container: str, request: Document) -> None:
+        if (request.get("ResourceType"), request.get("RequestType")) != ("Network", "Add"):
+            raise Refused(REQUEST_UNSUPPORTED)
+        if container not in self.state.containers:
+            raise Refused(SYSTEM_NOT_FOUND)
+        endpoint = self._there("Endpoint", str(request.get("Settings", "")).lower())
+        shared = endpoint.setdefault("SharedContainers", [])
+        if container in shared:
+            raise Refused(ENDPOINT_ALREADY_ATTACHED)
+        shared.append(container)
+        if not endpoint.get("HostComputeNamespace"):
+            # The containers that share an endpoint share its compartment.
+            id_ = str(uuid.uuid4())
+            number, self.state.next_compartment = self.state.next_compartment, self.state.next_compartment + 1
+            self.state.namespaces[id_] = {"ID": id_.upper(), "NamespaceId": number, "Resources": [], "Implicit": True}
+            endpoint["HostComputeNamespace"] = id_.upper()
         self._save()
 
     # ---- dispatch
@@ -195,7 +250,7 @@ class Model:
         verb, kind = _function(function)
         stored = self._stored(kind)
         if verb == "Enumerate":
-            return 0, json.dumps([id_.upper() for id_ in stored])
+            return 0, json.dumps([id_.upper() for id_, document in stored.items() if not document.get("Implicit")])
         if verb == "Open":
             self._there(kind, guid)
             return self._open(kind, guid), ""
@@ -440,7 +495,9 @@ class Model:
                 self.on_switch(f"switch of network {document.get('Name')!r} goes")
         elif kind == "Endpoint":
             namespace = self.state.namespaces.get(str(document.get("HostComputeNamespace", "")).lower())
-            if namespace is not None:
+            if namespace is not None and namespace.get("Implicit"):
+                del self.state.namespaces[str(document["HostComputeNamespace"]).lower()]
+            elif namespace is not None:
                 namespace["Resources"] = [r for r in namespace["Resources"] if r["Data"]["ID"] != id_.upper()]
             del self.state.endpoints[id_]
         elif kind == "Namespace":
@@ -459,6 +516,8 @@ class Model:
         if method == "GET" and parts == ["globals", "version"]:
             major, minor = self.state.version
             return json.dumps({"Success": True, "Output": {"Major": major, "Minor": minor}})
+        if method == "GET" and len(parts) == 2 and parts[0] == "endpoints":
+            return self._hns_endpoint(parts[1].lower())
         if method == "POST" and len(parts) == 2 and parts[0] == "networks":
             network = self.state.networks.get(parts[1].lower())
             if network is None:
@@ -471,6 +530,13 @@ class Model:
             self._save()
             return json.dumps({"Success": True, "Output": {"ID": network["ID"]}})
         return json.dumps({"Success": False, "Error": f"the emulation knows no {method} {path}"})
+
+    def _hns_endpoint(self, id_: str) -> str:
+        endpoint = self.state.endpoints.get(id_)
+        if endpoint is None:
+            return json.dumps({"Success": False, "Error": "The endpoint was not found. "})
+        shared = endpoint.get("SharedContainers", [])
+        return json.dumps({"Success": True, "Output": {"ID": endpoint["ID"], "SharedContainers": shared}})
 
 
 def _function(name: str) -> tuple[str, str]:
@@ -496,6 +562,7 @@ def _shown(kind: str, document: Document) -> Document:
     shown = copy.deepcopy(document)
     if kind == "Network" and shown.get("Type") == "NAT":
         del shown["Type"]
+    shown.pop("SharedContainers", None)  # the older interface's
     return shown
 
 

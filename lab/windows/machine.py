@@ -23,6 +23,7 @@ from .computer import Computer
 from .hcn_dataplane import Dataplane, Follower
 from .hcn_emulator import Emulator
 from .hcn_model import Model, State
+from .kubelet.runtime import Runtime
 from .programs import Programs
 from .winrm.server import Listener
 from .winrm.shells import Shells
@@ -67,7 +68,7 @@ class Machine:
         self.options = options
         self.computer = Computer(options.folder, options.base, options.name)
         self.broken_until = 0.0
-        self._dataplane: Follower | None = None
+        self._follower: Follower | None = None
         self.restarting = False
         self._end = threading.Event()
         self.computer.restart = self.go_down
@@ -96,29 +97,34 @@ class Machine:
         ready.unlink(missing_ok=True)
         certificate, key = credentials.ensure(options.credentials, options.name, [options.management, options.underlay])
         os.environ["NTLM_USER_FILE"] = str(options.credentials / "accounts")
-        model = self._hns()
-        with (
-            Emulator(model) as emulator,
-            Programs(services(computer, model, options.images)) as programs,
-            Listener((options.management, options.port), self._shells(), certificate, key, self.connected) as listener,
-        ):
-            threads = [_serve(server) for server in (emulator, programs)]
-            self._carry_packets(emulator)
-            (computer.wine.system32 / "hcn-emulator.txt").write_text(emulator.place)
-            (computer.wine.system32 / "standin-programs.txt").write_text(programs.place)
-            try:
-                computer.boot()
-                threads.append(_serve(listener))
-                ready.write_text(f"{computer.memory.boot}\n")
-                LOG.info("%s is up", options.name)
-                self._end.wait()
-            finally:
-                ready.unlink(missing_ok=True)
-                computer.wine.stop()
-                if self._dataplane is not None:
-                    self._dataplane.stop()
-                for server in (listener, programs, emulator)[: len(threads)][::-1]:
-                    server.shutdown()
+        with Emulator(self._hns()) as emulator:
+            dataplane = self._carry_packets(emulator)
+            runtime = Runtime(computer, emulator, dataplane, options.images)
+            programs = Programs(services(computer, runtime))
+            with (
+                programs,
+                Listener((options.management, options.port), self._shells(), certificate, key, self.connected) as winrm,
+            ):
+                (computer.wine.system32 / "hcn-emulator.txt").write_text(emulator.place)
+                (computer.wine.system32 / "standin-programs.txt").write_text(programs.place)
+                served: list[Emulator | Programs | Listener] = [emulator, programs]
+                try:
+                    for server in served:
+                        _serve(server)
+                    computer.boot()
+                    served.append(winrm)
+                    _serve(winrm)
+                    ready.write_text(f"{computer.memory.boot}\n")
+                    LOG.info("%s is up", options.name)
+                    self._end.wait()
+                finally:
+                    ready.unlink(missing_ok=True)
+                    runtime.stop()
+                    computer.stop()
+                    if self._follower is not None:
+                        self._follower.stop()
+                    for server in reversed(served):
+                        server.shutdown()
         return self.restarting
 
     def _hns(self) -> Model:
@@ -130,21 +136,23 @@ class Machine:
         model.reboot()
         return model
 
-    def _carry_packets(self, emulator: Emulator) -> None:
+    def _carry_packets(self, emulator: Emulator) -> Dataplane | None:
         options, model = self.options, emulator.model
-        if options.namespace:
-            dataplane = Dataplane(
-                lambda: model.state,
-                options.namespace,
-                options.underlay,
-                prefix=options.compartments,
-                mtu=options.mtu,
-                lock=emulator.lock,
-            )
-            self._dataplane = Follower(dataplane)
-            model.on_change = self._dataplane.look
-            self._dataplane.start()
-            self._dataplane.look()
+        if not options.namespace:
+            return None
+        dataplane = Dataplane(
+            lambda: model.state,
+            options.namespace,
+            options.underlay,
+            prefix=options.compartments,
+            mtu=options.mtu,
+            lock=emulator.lock,
+        )
+        self._follower = Follower(dataplane)
+        model.on_change = self._follower.look
+        self._follower.start()
+        self._follower.look()
+        return dataplane
 
     def _shells(self) -> Shells:
         return Shells(Runner(self.computer))

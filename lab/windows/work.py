@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 
 from .computer import Computer
-from .hcn_model import Model
-from .programs import Maker
+from .kubelet import settings
+from .kubelet.kubelet import Kubelet
+from .kubelet.runtime import Runtime
+from .programs import Maker, Work
 
 
 class Idle:
@@ -20,6 +21,14 @@ class Idle:
         stop.wait()
 
 
-def services(computer: Computer, model: Model, images: Path) -> dict[str, Maker]:
+def services(computer: Computer, runtime: Runtime) -> dict[str, Maker]:
     """Program name to what makes its work."""
-    return dict.fromkeys(("hns", "vmcompute", "vmms", "containerd", "kube-proxy", "kubelet"), lambda words: Idle())
+
+    def kubelet(words: list[str]) -> Work:
+        return Kubelet(settings.read(words, computer.drive, computer.memory.hostname), runtime)
+
+    return {
+        **dict.fromkeys(("hns", "vmcompute", "vmms", "kube-proxy"), lambda words: Idle()),
+        "containerd": runtime.serve,
+        "kubelet": kubelet,
+    }

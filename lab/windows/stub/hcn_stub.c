@@ -207,6 +207,17 @@ static void begin(message *m, const char *function, const GUID *id, void *handle
 
 #define EXPORT __declspec(dllexport)
 
+static HRESULT closed(const char *function, void *object)
+{
+    message m;
+    HRESULT code;
+    begin(&m, function, NULL, object, NULL);
+    code = call(&m, NULL, NULL, NULL);
+    if (SUCCEEDED(code))
+        InterlockedDecrement(&handles_open);
+    return code;
+}
+
 #ifdef VMCOMPUTE
 
 EXPORT HRESULT WINAPI HNSCall(PCWSTR method, PCWSTR path, PCWSTR body, PWSTR *response)
@@ -218,18 +229,26 @@ EXPORT HRESULT WINAPI HNSCall(PCWSTR method, PCWSTR path, PCWSTR body, PWSTR *re
     return call(&m, NULL, response, NULL);
 }
 
-#else
-
-static HRESULT closed(const char *function, void *object)
+EXPORT HRESULT WINAPI HcsOpenComputeSystem(PCWSTR id, void **system, PWSTR *result)
 {
     message m;
-    HRESULT code;
-    begin(&m, function, NULL, object, NULL);
-    code = call(&m, NULL, NULL, NULL);
-    if (SUCCEEDED(code))
-        InterlockedDecrement(&handles_open);
-    return code;
+    begin(&m, "HcsOpenComputeSystem", NULL, NULL, id);
+    return call(&m, system, NULL, result);
 }
+
+EXPORT HRESULT WINAPI HcsModifyComputeSystem(void *system, PCWSTR configuration, PWSTR *result)
+{
+    message m;
+    begin(&m, "HcsModifyComputeSystem", NULL, system, configuration);
+    return call(&m, NULL, NULL, result);
+}
+
+EXPORT HRESULT WINAPI HcsCloseComputeSystem(void *system)
+{
+    return closed("HcsCloseComputeSystem", system);
+}
+
+#else
 
 /* clang-format off */
 #define ENUMERATE(name) \

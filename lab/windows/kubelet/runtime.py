@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the ovn_k8s.cluster authors
+"""The runtime: pod sandboxes (an HCN namespace and what CNI gives it) and containers (processes in that compartment).
+
+It lives as long as the machine is up: containers go on when containerd or the kubelet is restarted, and are gone after
+a restart of the machine. Which sandboxes there were is remembered on disk, so that CNI can be told that they are gone.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import threading
+import time
+import uuid
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...images import IMAGES
+from ..computer import Computer
+from ..drive import DriveError
+from ..hcn_dataplane import Dataplane
+from ..hcn_emulator import Emulator
+from ..programs import Refused
+from .cni import Cni, CniFailed, Sandbox
+from .settings import options
+
+LOG = logging.getLogger(__name__)
+
+PROGRAM = "netcheck"
+"""The one program of the lab's images."""
+COMPARTMENT_SECONDS = 20.0
+
+
+class RuntimeFailed(Exception):
+    """Something cannot be made; the message is for the pod's status."""
+
+
+@dataclass
+class Container:
+    """One container and how it is."""
+
+    name: str
+    id: str
+    process: subprocess.Popen[bytes]
+    started: float = field(default_factory=time.time)
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        code = self.process.poll()
+        return 128 - code if code is not None and code < 0 else code
+
+
+class Runtime:
+    """Sandboxes and containers of one machine."""
+
+    def __init__(self, computer: Computer, emulator: Emulator, dataplane: Dataplane | None, images: Path) -> None:
+        self._computer = computer
+        self._emulator = emulator
+        self._dataplane = dataplane
+        self._images = images
+        self._file = computer.wine.prefix.parent / "sandboxes.json"
+        self._lock = threading.Lock()
+        self.lost = [Sandbox(**document) for document in self._stored()]
+        """Sandboxes of before the machine's restart, of which CNI has not heard that they are gone."""
+        self.sandboxes: dict[str, tuple[Sandbox, str]] = {}
+        """Uid of the pod to its sandbox and address."""
+        self.containers: dict[tuple[str, str], Container] = {}
+        """Uid of the pod and name to the container."""
+        self.logs = computer.wine.prefix.parent / "containers"
+        self.cni: Cni | None = None
+        """None while containerd does not run."""
+
+    # ---- the service
+
+    def serve(self, words: list[str]) -> Containerd:
+        """The work of containerd.exe. Raises Refused."""
+        given = options(words[1:])
+        try:
+            return Containerd(self, Cni(self._computer, given.get("config", "")))
+        except CniFailed as error:
+            raise Refused(str(error)) from error
+
+    def not_ready(self) -> str:
+        """Why the runtime or the network of the node is not ready; empty when both are."""
+        if self.cni is None:
+            return "container runtime is down"
+        try:
+            self.cni.configuration()
+        except (CniFailed, DriveError) as error:
+            return f"container runtime network not ready: {error}"
+        return ""
+
+    def stop(self) -> None:
+        """The machine goes down."""
+        self.cni = None
+        for container in self.containers.values():
+            container.process.kill()
+        for container in self.containers.values():
+            container.process.wait(10)
+
+    # ---- sandboxes
+
+    def start_sandbox(self, namespace: str, name: str, uid: str, dns: tuple[str, ...], domain: str) -> str:
+        """Make a pod's sandbox; its address. Raises CniFailed or RuntimeFailed, and leaves nothing then."""
+        cni = self._running()
+        searches = (f"{namespace}.svc.{domain}", f"svc.{domain}", domain)
+        network = self._hcn("HcnCreateNamespace", settings={"Type": "Host"})
+        sandbox = Sandbox(uuid.uuid4().hex * 2, namespace, name, uid, network, dns, searches)
+        self._remember(sandbox)
+        try:
+            address = cni.add(sandbox)
+            self._until_connected(network)
+        except (CniFailed, RuntimeFailed):
+            self._remove(cni, sandbox)
+            raise
+        self.sandboxes[uid] = (sandbox, address)
+        return address
+
+    def stop_sandbox(self, uid: str) -> None:
+        """Take a pod's containers and sandbox away. Raises CniFailed."""
+        for key in [key for key in self.containers if key[0] == uid]:
+            container = self.containers.pop(key)
+            container.process.kill()
+            container.process.wait(10)
+        if uid in self.sandboxes:
+            sandbox = self.sandboxes[uid][0]
+            cni = self._running()
+            cni.delete(sandbox)
+            self._forget(sandbox)
+            del self.sandboxes[uid]
+
+    def tell_of_lost(self) -> None:
+        """Tell CNI of the sandboxes that the machine's restart has ended. Raises CniFailed."""
+        cni = self._running()
+        while self.lost:
+            cni.delete(self.lost[0])
+            self._remember_all_but(self.lost.pop(0))
+
+    def _remove(self, cni: Cni, sandbox: Sandbox) -> None:
+        try:
+            cni.delete(sandbox)
+        except CniFailed as error:
+            LOG.warning("%s", error)
+        self._forget(sandbox)
+
+    def _forget(self, sandbox: Sandbox) -> None:
+        self._hcn("HcnDeleteNamespace", sandbox.network)
+        self._remember_all_but(sandbox)
+
+    def _running(self) -> Cni:
+        if self.cni is None:
+            raise CniFailed("container runtime is down")
+        return self.cni
+
+    # ---- containers
+
+    def start_container(self, uid: str, spec: dict[str, Any]) -> Container:
+        """Start a container in its pod's sandbox. Raises RuntimeFailed."""
+        name, _, tag = spec["image"].removeprefix("localhost/").partition(":")
+        image = IMAGES.get(name) if tag == "1" and spec["image"].startswith("localhost/") else None
+        if image is None:
+            raise RuntimeFailed(f"there is no image {spec['image']} on this node, and none can be pulled")
+        words = spec.get("command") or image["Entrypoint"]
+        words = [*words, *(spec.get("args") or ([] if spec.get("command") else image.get("Cmd", [])))]
+        program = self._program(words[0])
+        sandbox, _ = self.sandboxes[uid]
+        self.logs.mkdir(exist_ok=True)
+        command = [*self._inside(sandbox.network), program, *words[1:]]
+        environment = {"PATH": "/bin", **{item["name"]: item.get("value", "") for item in spec.get("env") or []}}
+        with (self.logs / f"{sandbox.name}-{spec['name']}.log").open("ab") as log:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
+        container = Container(spec["name"], uuid.uuid4().hex * 2, process)
+        self.containers[uid, spec["name"]] = container
+        return container
+
+    def command_inside(self, uid: str, words: list[str]) -> list[str]:
+        """The command line that runs one of the image's programs in a pod. Raises RuntimeFailed."""
+        if uid not in self.sandboxes or not words:
+            raise RuntimeFailed("the pod does not run")
+        return [*self._inside(self.sandboxes[uid][0].network), self._program(words[0]), *words[1:]]
+
+    def _program(self, word: str) -> str:
+        if word not in (PROGRAM, f"/bin/{PROGRAM}"):
+            raise RuntimeFailed(f"the image has no program {word}")
+        return str(self._images / PROGRAM)
+
+    def _inside(self, network: str) -> list[str]:
+        if self._dataplane is None:
+            raise RuntimeFailed("the stand-in has no network for containers")
+        return ["nsenter", f"--net=/run/netns/{self._dataplane.compartment_of(network)}", "--"]
+
+    def _until_connected(self, network: str) -> None:
+        """Wait until the compartment has its interface: packets follow the model a moment later."""
+        deadline = time.monotonic() + COMPARTMENT_SECONDS
+        show = [*self._inside(network), "ip", "-o", "-4", "address", "show", "dev", "eth0"]
+        while b"inet" not in subprocess.run(show, capture_output=True, check=False).stdout:
+            if time.monotonic() > deadline:
+                raise RuntimeFailed("the compartment of the pod has no address")
+            time.sleep(0.1)
+
+    # ---- HCN, as hcsshim asks it for containerd
+
+    def _hcn(self, function: str, guid: str = "", settings: dict[str, Any] | None = None) -> str:
+        guid = guid or str(uuid.uuid4())
+        code, handle, _, record = self._emulator.answer([function, guid, "0", json.dumps(settings or {})])
+        if int(code, 16):
+            raise RuntimeFailed(f"{function}: {code} {record}")
+        if handle != "0":
+            self._emulator.answer(["HcnCloseNamespace", "", handle, ""])
+        return guid
+
+    # ---- what is remembered
+
+    def _stored(self) -> list[dict[str, Any]]:
+        try:
+            stored: list[dict[str, Any]] = json.loads(self._file.read_text())
+        except OSError:
+            return []
+        for document in stored:
+            document |= {key: tuple(document[key]) for key in ("dns", "searches")}
+        return stored
+
+    def _remember(self, sandbox: Sandbox) -> None:
+        with self._lock:
+            self._file.write_text(json.dumps([*self._stored(), asdict(sandbox)]))
+
+    def _remember_all_but(self, sandbox: Sandbox) -> None:
+        with self._lock:
+            self._file.write_text(json.dumps([item for item in self._stored() if item["id"] != sandbox.id]))
+
+
+class Containerd:
+    """The service: while it runs, the kubelet has a runtime."""
+
+    def __init__(self, runtime: Runtime, cni: Cni) -> None:
+        self._runtime = runtime
+        self._cni = cni
+
+    def run(self, stop: threading.Event) -> None:
+        """Be there."""
+        self._runtime.cni = self._cni
+        stop.wait()
+        self._runtime.cni = None
