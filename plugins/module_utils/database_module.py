@@ -172,14 +172,24 @@ def converge(
     try:
         if _server_to_come(module, endpoint):
             rows = in_empty_database()
-            return {"changed": bool(rows), "changes": [], "diff": {"before": {}, "after": rows}}
+            return {"changed": bool(rows), "changes": [], **_diff(module, lambda: {"before": {}, "after": rows})}
         with connect(module, endpoint) as client:
             result = client.converge(tables, remember, check=module.check_mode)
             if after and result and not module.check_mode:
                 after(client, result)
     except (OvsdbError, PlanError, AddressError) as error:
         fail(module, endpoint, error, made[-1] if made else None)
-    return {"changed": bool(result), "changes": _changes(result), "diff": result.diff()}
+    return {"changed": bool(result), "changes": _changes(result), **_diff(module, result.diff)}
+
+
+def _diff(module: AnsibleModule, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The diff, if somebody looks at it: that of many rows takes longer than the rows."""
+    return {"diff": make()} if module._diff else {}
+
+
+def only_given(items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Items without the options that were not given, which Ansible would carry about, and back with the result."""
+    return [{name: value for name, value in item.items() if value is not None} for item in items]
 
 
 def _server_to_come(module: AnsibleModule, endpoint: Endpoint) -> bool:

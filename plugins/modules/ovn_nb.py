@@ -83,7 +83,12 @@ changes:
       name: web
 """
 
-from ansible_collections.ovn_k8s.cluster.plugins.module_utils.database_module import NORTHBOUND, create, fulfil
+from ansible_collections.ovn_k8s.cluster.plugins.module_utils.database_module import (
+    NORTHBOUND,
+    create,
+    fulfil,
+    only_given,
+)
 from ansible_collections.ovn_k8s.cluster.plugins.module_utils.northbound.arguments import (
     network_documentation,
     specification,
@@ -104,6 +109,9 @@ def main() -> None:
         "owner": {"type": "str", "default": ""},
     }
     module = create(options, NORTHBOUND.remote)
+    if module.params["network"] is not None:
+        given = {name: items for name, items in module.params["network"].items() if items is not None}
+        module.params["network"] = {name: only_given(items) for name, items in given.items()}
     network, state, owner = (module.params[name] for name in ("network", "state", "owner"))
     if network is None and state != "deleted":
         module.fail_json(msg=f"state {state} needs network, the objects that shall be there")

@@ -54,6 +54,7 @@ ON_THIS_MACHINE = {
     "watcher_pods": script("watcher_pods.py"),
     "watcher_services": script("watcher_services.py"),
     "watcher_policies": script("watcher_policies.py"),
+    "ovn_modules": script("ovn_modules.py"),
 }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..core.database import Database
-from ..database_module import NORTHBOUND, Wish, create, fulfil
+from ..database_module import NORTHBOUND, Wish, create, fulfil, only_given
 from .arguments import module_documentation, specification
 from .build import Wanted, selection, want
 from .kind import Kind
@@ -48,4 +48,5 @@ def _items(kind: Kind, module: AnsibleModule) -> list[dict[str, Any]]:
     given = [name for name in names if params[name] not in (None, []) and name != "state"]
     if given or params["state"] != "present":
         module.fail_json(msg=f"{', '.join(given) or 'state'}: not beside {kind.plural}; give it to each of its items")
+    params[kind.plural] = only_given(params[kind.plural])
     return list(params[kind.plural])
