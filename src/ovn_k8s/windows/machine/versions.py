@@ -56,13 +56,11 @@ def prune(base: Path, version: str) -> list[str]:
     """Remove all other versions. One that still runs stays until the next time."""
     removed = []
     for folder in base.iterdir():
-        if folder.is_dir() and folder.name not in ("bin", version) and (folder / MANIFEST).exists():
+        if folder.is_dir() and folder.name not in ("bin", version):
             # First of all: what is not whole is not taken for a version.
-            (folder / MANIFEST).unlink()
-        elif folder.name in ("bin", version) or not folder.is_dir() or (folder / MANIFEST).exists():
-            continue
-        shutil.rmtree(folder, ignore_errors=True)
-        removed.append(str(folder))
+            (folder / MANIFEST).unlink(missing_ok=True)
+            shutil.rmtree(folder, ignore_errors=True)
+            removed.append(str(folder))
     for old in (base / "bin").glob(f"*{OLD}*"):
         try:
             old.unlink()
