@@ -169,8 +169,13 @@ class Runtime:
         program = self._program(words[0])
         sandbox, _ = self.sandboxes[uid]
         self.logs.mkdir(exist_ok=True)
-        command = [*self._inside(sandbox.network), program, *words[1:]]
-        environment = {"PATH": "/bin", **{item["name"]: item.get("value", "") for item in spec.get("env") or []}}
+        # A pod has its own name as hostname.
+        named = ["unshare", "--uts", "--", "sh", "-c", 'hostname "$0" && exec "$@"', sandbox.name]
+        command = [*self._inside(sandbox.network), *named, program, *words[1:]]
+        environment = {
+            "PATH": "/usr/bin:/bin",
+            **{item["name"]: item.get("value", "") for item in spec.get("env") or []},
+        }
         with (self.logs / f"{sandbox.name}-{spec['name']}.log").open("ab") as log:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
         container = Container(spec["name"], uuid.uuid4().hex * 2, process)

@@ -134,7 +134,7 @@ def pod_status(pod: Document, settings: Settings, state: PodState) -> Document:
         "phase": "Running" if any(item["started"] or item["restartCount"] for item in statuses) else "Pending",
         "startTime": begun,
         "hostIP": settings.address,
-        "hostIPs": [{"ip": settings.address}],
+        "hostIPs": [{"$patch": "replace"}, {"ip": settings.address}],
         "qosClass": pod.get("status", {}).get("qosClass", "BestEffort"),
         "conditions": [
             {"type": "PodReadyToStartContainers", "status": "True" if state.address else "False"},
@@ -149,9 +149,9 @@ def pod_status(pod: Document, settings: Settings, state: PodState) -> Document:
         condition["lastTransitionTime"] = begun
         if condition["type"] == "PodReadyToStartContainers" and state.failed:
             condition |= {"reason": "FailedCreatePodSandBox", "message": state.failed}
-    if state.address:
-        status |= {"podIP": state.address, "podIPs": [{"ip": state.address}]}
-    return status
+    # A strategic merge adds to lists of addresses, unless it is told to replace them.
+    addresses = [{"ip": state.address}] if state.address else []
+    return status | {"podIP": state.address or None, "podIPs": [{"$patch": "replace"}, *addresses]}
 
 
 def _container(spec: Document, state: ContainerState) -> Document:
