@@ -157,31 +157,36 @@ def service_load_balancers(
                 rows.append(build.row(f"_node_{node}", parent, vips))
         if is_outside(service):
             for gateway in around.gateways:
-                row = _gateway_row(build, gateway, service, backends, ports)
-                if row is not None:
-                    rows.append(row)
+                rows += _gateway_rows(build, gateway, service, backends, ports)
     return tuple(rows)
 
 
-def _gateway_row(
+def _gateway_rows(
     build: _Builder, gateway: Gateway, service: Service, backends: Backends, ports: list[ServicePort]
-) -> Row | None:
+) -> Iterator[Row]:
     """What a gateway's router answers to.
 
     With externalTrafficPolicy Local endpoints see who asks. That takes that their answers come back by this gateway,
     which alone knows what to make of them; where that is not certain the gateway asks in its own name.
+
+    What has no endpoints is apart: OVN would refuse in the gateway's own name, too, and the client would not know what
+    it is about.
     """
-    options = {}
+    options = {} if gateway.answers else {"neighbor_responder": "none"}
+    unseen = {**options, "skip_snat": "true"}
     if service.external_local:
         near = backends.seen_by(gateway)
         if near is not None:
-            backends, options["skip_snat"] = near, "true"
-    if not gateway.answers:
-        options["neighbor_responder"] = "none"
+            backends, options = near, unseen
     vips = backends.vips(service.external_ips, ports)
     vips.update(backends.node_ports((gateway.address,) if gateway.address else (), ports))
     parent = Parent("Logical_Router", gateway.router, "load_balancer")
-    return build.row(f"_gateway_{gateway.name}", parent, vips, options) if vips else None
+    served = {vip: text for vip, text in vips.items() if text}
+    if served:
+        yield build.row(f"_gateway_{gateway.name}", parent, served, options)
+    if len(served) < len(vips):
+        refused = dict.fromkeys(vips.keys() - served.keys(), "")
+        yield build.row(f"_gateway_{gateway.name}_refused", parent, refused, unseen)
 
 
 class _Builder:

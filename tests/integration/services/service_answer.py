@@ -114,8 +114,8 @@ def ask_sctp(address: str, port: int) -> str:
     with socket.socket(socket.AF_INET, socket.SOCK_RAW, SCTP) as raw:
         raw.settimeout(PATIENCE_S)
         raw.connect((address, 0))  # takes answers of that address only
-        raw.send(sctp_packet(40000 + port, port, 1, b""))
         try:
+            raw.send(sctp_packet(40000 + port, port, 1, b""))
             while True:
                 data = raw.recv(2000)
                 source, target, kind = chunk_of(data)

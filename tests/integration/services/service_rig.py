@@ -27,6 +27,7 @@ from small_ovn import Node, SmallOvn, eventually, mac, run
 
 from ovn_k8s.core.layout import TABLES, Request, WantedGateway, WantedNode, lay_out
 from ovn_k8s.kubernetes.errors import ApiRefused
+from ovn_k8s.netlink.host_stack import SILENT
 from ovn_k8s.ovsdb.client import Client
 from ovn_k8s.ovsdb.remote import parse_remotes
 
@@ -156,9 +157,7 @@ class Rig:
             WantedNode(name, IPv4Address(node.address), IPv4Network(node.subnet)) for name, node in self.chassis.items()
         ]
         gateway = WantedGateway("gw", "gw", "ext0", GATEWAY, IPv4Address(NEXTHOP), MAC)
-        request = Request(
-            "cluster", IPv4Network("10.244.0.0/16"), 24, IPv4Network("100.64.0.0/16"), nodes, [gateway]
-        )
+        request = Request("cluster", IPv4Network("10.244.0.0/16"), 24, IPv4Network("100.64.0.0/16"), nodes, [gateway])
         with Client(parse_remotes(f"unix:{self.ovn.northbound}"), "OVN_Northbound") as client:
             client.converge(TABLES, lambda database: lay_out(request, database).plan)
 
@@ -331,4 +330,7 @@ def _interface(node: Node, netns: str, name: str, port: str, address: str) -> No
     ):
         run("ip", "-n", *arguments)
     run("nsenter", f"--net=/run/netns/{netns}", "ethtool", "-K", "eth0", "tx", "off")
+    for setting, value in SILENT.items():  # with the userspace datapath the node's own stack sees the pod's frames, too
+        family, key = setting.split("/")
+        node.enter("sysctl", "-qw", f"net.{family}.conf.{name}.{key}={value}")
     node.vsctl("add-port", "br-int", name, "--", "set", "interface", name, f"external_ids:iface-id={port}")

@@ -299,7 +299,7 @@ def test_a_service_of_the_cluster_only_is_not_at_gateways() -> None:
 def test_without_node_ports_there_is_no_balancer_at_a_gateway_for_the_protocol() -> None:
     ports = [{"name": "http", "port": 80, "nodePort": 30080}, {"name": "dns", "port": 53, "protocol": "UDP"}]
     rows = outside(Gateway("gw", "192.0.2.2"), externalIPs=[], ports=ports)
-    assert set(rows) == {"", "_gateway_gw", "service_d_web_udp"}
+    assert set(rows) == {"", "_gateway_gw", "service_d_web_udp"}  # of the protocol with the node port only
 
 
 def test_internal_policy_local_leaves_what_comes_from_outside_alone() -> None:
@@ -328,6 +328,15 @@ def test_external_policy_local_keeps_the_source_where_answers_come_back(
     assert set(row.columns["vips"].values()) == {backends}
     assert (row.columns["options"].get("skip_snat") == "true") is kept
     assert set(rows[""].columns["vips"].values()) == {"10.244.1.3:8080,10.244.2.3:8080"}
+
+
+def test_what_has_no_endpoints_is_refused_in_the_name_of_who_was_asked() -> None:
+    ports = [{"name": "http", "port": 80, "nodePort": 30080}, {"name": "none", "port": 81, "nodePort": 30081}]
+    rows = outside(Gateway("gw", "192.0.2.2"), externalIPs=[], ports=ports)
+    assert rows["_gateway_gw"].columns["vips"] == {"192.0.2.2:30080": "10.244.1.3:8080,10.244.2.3:8080"}
+    assert "skip_snat" not in rows["_gateway_gw"].columns["options"]
+    assert rows["_gateway_gw_refused"].columns["vips"] == {"192.0.2.2:30081": ""}
+    assert rows["_gateway_gw_refused"].columns["options"]["skip_snat"] == "true"
 
 
 def test_one_of_several_gateways_answers_for_addresses_of_services() -> None:
