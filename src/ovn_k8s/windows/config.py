@@ -16,9 +16,18 @@ from ovn_k8s.core.hns.objects import SMALLEST_OVERLAY_VSID
 
 from .api import Access
 
+HYBRID_OVERLAY, OVS = "hybrid_overlay", "ovs"
+DATAPATHS = (HYBRID_OVERLAY, OVS)
+CONTAINERD, DOCKER = "containerd", "docker"
+RUNTIMES = (CONTAINERD, DOCKER)
+DOCKER_PIPE = r"\\.\pipe\docker_engine"
+
 NETWORK = "OVNKubernetesHybridOverlayNetwork"
 """Name of the overlay network; upstream's own agent for Windows uses the same."""
 VNI = 4097
+JOIN_CIDR = IPv4Network("100.64.0.0/16")
+ENCAP_OVERHEAD = 100
+"""Bytes that pods leave free of the underlay's MTU: what the Linux nodes' pods do, so that both have the same MTU."""
 
 
 class ConfigError(Exception):
@@ -36,6 +45,11 @@ class NodeConfig:
     node_subnet: IPv4Network
     adapter: str = ""
     vni: int = VNI
+    join_cidr: IPv4Network = JOIN_CIDR
+    encap_overhead: int = ENCAP_OVERHEAD
+    datapath: str = HYBRID_OVERLAY
+    runtime: str = CONTAINERD
+    docker_pipe: str = DOCKER_PIPE
     kubernetes: Access | None = None
     """Without it the node makes its networks, but no routes to other nodes."""
 
@@ -60,7 +74,21 @@ def load(path: Path) -> NodeConfig:
 
 
 def _parse(document: Mapping[str, Any]) -> NodeConfig:
-    known = ("node_name", "node_address", "cluster_cidr", "service_cidr", "node_subnet", "adapter", "vni", "kubernetes")
+    known = (
+        "node_name",
+        "node_address",
+        "cluster_cidr",
+        "service_cidr",
+        "node_subnet",
+        "adapter",
+        "vni",
+        "join_cidr",
+        "encap_overhead",
+        "datapath",
+        "runtime",
+        "docker_pipe",
+        "kubernetes",
+    )
     unknown = sorted(set(document) - set(known))
     if unknown:
         raise ValueError(f"unknown key {', '.join(unknown)}; there are {', '.join(known)}")
@@ -74,6 +102,11 @@ def _parse(document: Mapping[str, Any]) -> NodeConfig:
         raise ValueError(f"adapter is {adapter!r}, not a name")
     if not isinstance(vni, int) or not SMALLEST_OVERLAY_VSID <= vni < 1 << 24:
         raise ValueError(f"vni is {vni!r}, not a number from {SMALLEST_OVERLAY_VSID}")
+    overhead, pipe = document.get("encap_overhead", ENCAP_OVERHEAD), document.get("docker_pipe", DOCKER_PIPE)
+    if isinstance(overhead, bool) or not isinstance(overhead, int) or not 0 <= overhead <= 500:
+        raise ValueError(f"encap_overhead is {overhead!r}, not a number of bytes from 0 to 500")
+    if not isinstance(pipe, str) or not pipe.startswith("\\\\.\\pipe\\"):
+        raise ValueError(f"docker_pipe is {pipe!r}, not the path of a named pipe such as {DOCKER_PIPE}")
     config = NodeConfig(
         name,
         parse_address(document["node_address"]),
@@ -82,6 +115,11 @@ def _parse(document: Mapping[str, Any]) -> NodeConfig:
         parse_network(document["node_subnet"]),
         adapter,
         vni,
+        parse_network(document.get("join_cidr", str(JOIN_CIDR))),
+        overhead,
+        _one_of(document, "datapath", DATAPATHS),
+        _one_of(document, "runtime", RUNTIMES),
+        pipe,
         _access(document["kubernetes"]) if "kubernetes" in document else None,
     )
     if not config.node_subnet.subnet_of(config.cluster_cidr):
@@ -89,6 +127,13 @@ def _parse(document: Mapping[str, Any]) -> NodeConfig:
     if config.cluster_cidr.overlaps(config.service_cidr):
         raise ValueError(f"service_cidr {config.service_cidr} overlaps cluster_cidr {config.cluster_cidr}")
     return config
+
+
+def _one_of(document: Mapping[str, Any], key: str, allowed: tuple[str, ...]) -> str:
+    value = document.get(key, allowed[0])
+    if value not in allowed:
+        raise ValueError(f"{key} is {value!r}, none of {', '.join(allowed)}")
+    return str(value)
 
 
 def _access(document: Any) -> Access:

@@ -67,6 +67,15 @@ _SIGNATURES: dict[str, tuple[Any, ...]] = {
 }
 
 
+_COMPUTE_SIGNATURES: dict[str, tuple[Any, ...]] = {
+    "HNSCall": (_TEXT, _TEXT, _TEXT, _OUT),
+    "HcsOpenComputeSystem": (_TEXT, _OUT, _OUT),
+    "HcsModifyComputeSystem": (_POINTER, _TEXT, _OUT),
+    "HcsCloseComputeSystem": (_POINTER,),
+}
+"""vmcompute.dll, as hcsshim's internal/vmcompute declares it."""
+
+
 class HcnLibrary:
     """The Host Compute Network interface of this machine."""
 
@@ -118,6 +127,23 @@ class HcnLibrary:
         """Delete an object."""
         self._call(kind, "HcnDelete{}", id_, ctypes.byref(Guid.of(id_)))
 
+    def attach(self, container_id: str, endpoint_id: str) -> None:
+        """Attach an endpoint to a container that runs; Docker itself knows nothing of it. Raises HcnCallError."""
+        handle = ctypes.c_void_p()
+        self._compute_call("HcsOpenComputeSystem", container_id, container_id, ctypes.byref(handle))
+        try:
+            request = json.dumps({"ResourceType": "Network", "RequestType": "Add", "Settings": endpoint_id})
+            self._compute_call("HcsModifyComputeSystem", container_id, handle, request)
+        finally:
+            self._compute_function("HcsCloseComputeSystem")(handle)
+
+    def containers_of(self, endpoint_id: str) -> frozenset[str]:
+        """The containers that have an endpoint. Raises HnsError."""
+        shared = self.hns_call("GET", f"/endpoints/{endpoint_id}").get("SharedContainers") or ()
+        if not isinstance(shared, (list, tuple)):
+            raise InvalidObject(f"endpoint {endpoint_id}: SharedContainers is {shared!r}")
+        return frozenset(map(str, shared))
+
     def hns_call(self, method: str, path: str, body: str = "") -> Any:
         """One call of the older interface; its Output.
 
@@ -125,15 +151,26 @@ class HcnLibrary:
             CallFailed: HNS refused.
             HcnCallError: the call itself failed.
         """
-        if self._compute is None:
-            types = (_TEXT, _TEXT, _TEXT, _OUT)
-            self._compute = _bind(_load("vmcompute.dll"), "HNSCall", types, ctypes.c_int32)
         response = ctypes.c_void_p()
-        code = self._compute(method, path, body, ctypes.byref(response))
+        code = self._compute_function("HNSCall")(method, path, body, ctypes.byref(response))
         text = self._taken(response)
         if code < 0:
             raise HcnCallError("HNSCall", f"{method} {path}", code, text)
         return v1.output(text, f"{method} {path}")
+
+    def _compute_function(self, name: str) -> Callable[..., int]:
+        if name not in self._functions:
+            if self._compute is None:
+                self._compute = _load("vmcompute.dll")
+            self._functions[name] = _bind(self._compute, name, _COMPUTE_SIGNATURES[name], ctypes.c_int32)
+        return self._functions[name]
+
+    def _compute_call(self, name: str, about: str, *arguments: Any) -> None:
+        record = ctypes.c_void_p()
+        code = self._compute_function(name)(*arguments, ctypes.byref(record))
+        said = self._taken(record)
+        if code < 0:
+            raise HcnCallError(name, about, code, said)
 
     # ---- one call
 

@@ -9,8 +9,9 @@ what holds then.
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
@@ -21,17 +22,17 @@ from ovn_k8s.core.hns.objects import Network, Policy, RemoteSubnet, Subnet
 from ovn_k8s.core.hns.options import Wanted
 from ovn_k8s.core.hns.plan import Inventory, Plan, make_plan
 from ovn_k8s.core.hns.reading import Place, mac
+from ovn_k8s.core.hybrid_overlay import ROUTER_MAC_ANNOTATION, ROUTES_ANNOTATION, SUBNET_ANNOTATION
 
 from .config import NETWORK, NodeConfig
 
 LOG = logging.getLogger(__name__)
 
 BASE_NETWORK = "BaseOVNKubernetesHybridOverlayNetwork"
+ENCAP_OVERHEAD = "EncapOverhead"
+"""Policy of an endpoint: bytes that it leaves free of the network's MTU."""
+
 BASE_SUBNET = Subnet("100.64.0.0/30", "100.64.0.2", vsid=4098)
-
-SUBNET_ANNOTATION = "k8s.ovn.org/hybrid-overlay-node-subnet"
-ROUTER_MAC_ANNOTATION = "k8s.ovn.org/hybrid-overlay-distributed-router-gateway-mac"
-
 
 @dataclass(frozen=True)
 class Peer:
@@ -50,6 +51,8 @@ def peers(nodes: Iterable[Mapping[str, Any]], own_name: str) -> tuple[Peer, ...]
         metadata = node.get("metadata") or {}
         name, annotations = str(metadata.get("name", "")), metadata.get("annotations") or {}
         subnet, router_mac = annotations.get(SUBNET_ANNOTATION), annotations.get(ROUTER_MAC_ANNOTATION)
+        if name == own_name:
+            result += _through_others(name, annotations.get(ROUTES_ANNOTATION))
         if name == own_name or not subnet or not router_mac:
             continue
         addresses = (node.get("status") or {}).get("addresses") or []
@@ -64,6 +67,17 @@ def peers(nodes: Iterable[Mapping[str, Any]], own_name: str) -> tuple[Peer, ...]
             continue
         result.append(peer)
     return tuple(sorted(result, key=lambda peer: peer.name))
+
+
+def _through_others(own_name: str, text: str | None) -> Iterator[Peer]:
+    """What the cluster says that is reached through another node: machines with OVN that are no Kubernetes nodes."""
+    try:
+        for number, route in enumerate(json.loads(text) if text else ()):
+            place = Place(f"node {own_name!r}: {ROUTES_ANNOTATION}")
+            subnet, address = parse_network(route["subnet"]), parse_address(route["address"])
+            yield Peer(f"({number})", subnet, address, mac(route["router_mac"], place))
+    except (AddressError, HnsError, ValueError, KeyError, TypeError) as error:
+        LOG.warning("the annotation %s of this node is left out: %s", ROUTES_ANNOTATION, error)
 
 
 def wanted(config: NodeConfig, others: Iterable[Peer] | None) -> Wanted:
@@ -113,9 +127,11 @@ def _settled(network: Network, actual: Inventory) -> Network:
 
 def pod_policies(config: NodeConfig) -> tuple[Policy, ...]:
     """Policies of a pod's endpoint: what leaves the cluster takes the node's address, services go into the overlay."""
-    inside = [str(config.cluster_cidr), str(config.service_cidr)]
+    inside = [str(network) for network in (config.cluster_cidr, config.service_cidr, config.join_cidr)]
+    room = (Policy.of(ENCAP_OVERHEAD, {"Overhead": config.encap_overhead}),) if config.encap_overhead else ()
     return (
         Policy.of("OutBoundNAT", {"Exceptions": inside}),
         Policy.of("SDNRoute", {"DestinationPrefix": str(config.service_cidr), "NeedEncap": True}),
         Policy.of("ProviderAddress", {"ProviderAddress": str(config.node_address)}),
+        *room,
     )

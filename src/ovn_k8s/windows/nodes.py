@@ -13,8 +13,10 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from ovn_k8s.core.hybrid_overlay import ROUTER_MAC_ANNOTATION
+
 from .api import Api, ApiError, Expired
-from .hybrid_overlay import ROUTER_MAC_ANNOTATION, Peer, peers
+from .hybrid_overlay import Peer, peers
 
 LOG = logging.getLogger(__name__)
 

@@ -11,21 +11,21 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from ovn_k8s.cni.protocol import CniError, Code, Request, valid_attachments
 from ovn_k8s.core.hns import hcn
 from ovn_k8s.core.hns.errors import HnsError
-from ovn_k8s.core.hns.objects import Dns, Endpoint
+from ovn_k8s.core.hns.objects import Endpoint
 from ovn_k8s.core.hns.reading import is_guid
 
 from .config import NETWORK, NodeConfig
 from .hcn_errors import HcnCallError, HcnTimeout
-from .host_network import Hcn, read_all, within
-from .hybrid_overlay import pod_policies
+from .host_network import Hcn
 from .kinds import Kind
+from .pod_endpoint import DELETE_SECONDS, Endpoints, request_dns, result
 from .sandboxes import Sandbox, Sandboxes
 
 LOG = logging.getLogger(__name__)
@@ -33,7 +33,6 @@ LOG = logging.getLogger(__name__)
 Result = dict[str, Any] | None
 
 TURN_SECONDS = 60.0
-DELETE_SECONDS = 20.0
 ALREADY_THERE = frozenset({0x803B0014, 0x803B002B})
 """An endpoint that is in the namespace already."""
 
@@ -45,10 +44,8 @@ class PodNetwork:
         self, library: Hcn, config: NodeConfig, sandboxes: Sandboxes, *, delete_seconds: float = DELETE_SECONDS
     ) -> None:
         self._library = library
-        self._config = config
         self._sandboxes = sandboxes
-        self._delete_seconds = delete_seconds
-        self._network = ""
+        self._endpoints = Endpoints(library, config, NETWORK, delete_seconds=delete_seconds)
         self._turns: dict[str, threading.Lock] = {}
         self._turns_lock = threading.Lock()
 
@@ -78,7 +75,7 @@ class PodNetwork:
                     # The pod has a new sandbox, so its old one is dead whether DEL came for it or not.
                     self._remove(other)
             stored = self._sandboxes.find(request.container_id)
-            endpoint = self._read(stored.endpoint) if stored else None
+            endpoint = self._endpoints.read(stored.endpoint) if stored else None
             if stored is None or stored.namespace != namespace:
                 if stored is not None:
                     self._remove(stored)
@@ -87,10 +84,10 @@ class PodNetwork:
                 # Written down first: after a crash from here on, DEL finds what there is to remove.
                 self._sandboxes.save(stored)
             if endpoint is None:
-                endpoint = self._create(request, stored)
+                endpoint = self._created(request, stored)
             if endpoint.namespace != namespace:
                 self._join(stored)
-            return _result(request, stored, endpoint)
+            return result(request, stored, endpoint)
 
     def delete(self, request: Request) -> Result:
         """DEL: the endpoint is gone."""
@@ -103,7 +100,7 @@ class PodNetwork:
     def check(self, request: Request) -> Result:
         """CHECK: what ADD made is still so."""
         stored = self._sandboxes.find(request.container_id)
-        endpoint = self._read(stored.endpoint) if stored else None
+        endpoint = self._endpoints.read(stored.endpoint) if stored else None
         if stored is None or endpoint is None:
             raise CniError(Code.CHECK_FAILED, f"container {request.container_id} has no endpoint")
         if endpoint.namespace != _namespace(request):
@@ -128,30 +125,19 @@ class PodNetwork:
     def status(self, request: Request) -> Result:
         """STATUS: ADD could succeed."""
         try:
-            self._network_id()
+            self._endpoints.network_id()
         except HnsError as error:
             raise CniError(Code.NOT_AVAILABLE, f"network {NETWORK} is not there", str(error)) from error
         return None
 
     # ---- steps
 
-    def _create(self, request: Request, stored: Sandbox) -> Endpoint:
-        wanted = Endpoint(stored.pod, dns=_dns(request.config), policies=pod_policies(self._config), id=stored.endpoint)
-        network = self._network_id()
+    def _created(self, request: Request, stored: Sandbox) -> Endpoint:
         try:
-            created = self._library.create(Kind.ENDPOINT, hcn.write_endpoint(wanted, network), network)
-        except HcnCallError as error:
-            self._network = ""
-            if not error.is_not_found:
-                raise
-            # The network was made again since its id was looked up.
-            network = self._network_id()
-            created = self._library.create(Kind.ENDPOINT, hcn.write_endpoint(wanted, network), network)
-        endpoint = hcn.read_endpoint(created)
-        if not endpoint.addresses:
-            self._remove(stored)
-            raise CniError(Code.INTERFACE_FAILURE, f"HNS gave endpoint {stored.pod} no address")
-        return endpoint
+            return self._endpoints.create(stored, request_dns(request.config))
+        except CniError:
+            self._sandboxes.remove(stored.container_id)
+            raise
 
     def _join(self, stored: Sandbox) -> None:
         request = hcn.namespace_endpoint("Add", stored.endpoint)
@@ -167,34 +153,8 @@ class PodNetwork:
             raise
 
     def _remove(self, stored: Sandbox) -> None:
-        def remove() -> None:
-            leave = hcn.namespace_endpoint("Remove", stored.endpoint)
-            with _unless_gone():
-                self._library.modify(Kind.NAMESPACE, stored.namespace, leave)
-            with _unless_gone():
-                self._library.delete(Kind.ENDPOINT, stored.endpoint)
-
-        within(self._delete_seconds, f"deletion of endpoint {stored.pod}", remove)
+        self._endpoints.remove(stored)
         self._sandboxes.remove(stored.container_id)
-
-    def _read(self, endpoint_id: str) -> Endpoint | None:
-        try:
-            return hcn.read_endpoint(self._library.read(Kind.ENDPOINT, endpoint_id))
-        except HcnCallError as error:
-            if error.is_not_found:
-                return None
-            raise
-
-    def _network_id(self) -> str:
-        if not self._network:
-            found = [n for n in read_all(self._library, Kind.NETWORK, hcn.read_network) if n.name == NETWORK]
-            if len(found) != 1:
-                raise HnsError(
-                    f"HNS has {len(found)} networks {NETWORK}; the service ovn-k8s makes one when the node's "
-                    "configuration is right: see its log"
-                )
-            self._network = found[0].id
-        return self._network
 
     @contextmanager
     def _turn(self, pod: str) -> Iterator[None]:
@@ -206,15 +166,6 @@ class PodNetwork:
             yield
         finally:
             lock.release()
-
-
-@contextmanager
-def _unless_gone() -> Iterator[None]:
-    try:
-        yield
-    except HcnCallError as error:
-        if not error.is_not_found:
-            raise
 
 
 def _pod(request: Request) -> str:
@@ -233,41 +184,3 @@ def _namespace(request: Request) -> str:
             "this runtime is not supported here; containerd gives the GUID of a namespace",
         )
     return netns.strip("{}").lower()
-
-
-def _dns(config: Mapping[str, Any]) -> Dns | None:
-    told = (config.get("runtimeConfig") or {}).get("dns") or {}
-    if not told:
-        return None
-    return Dns(
-        search=tuple(map(str, told.get("searches") or ())),
-        servers=tuple(map(str, told.get("servers") or ())),
-        options=tuple(map(str, told.get("options") or ())),
-    )
-
-
-def _result(request: Request, stored: Sandbox, endpoint: Endpoint) -> dict[str, Any]:
-    ips = []
-    for address in endpoint.addresses or ():
-        ip: dict[str, Any] = {"address": f"{address.address}/{address.prefix_length}", "interface": 0}
-        if endpoint.gateway:
-            ip["gateway"] = endpoint.gateway
-        if request.version == "0.4.0":
-            ip["version"] = "4"
-        ips.append(ip)
-    dns = endpoint.dns or Dns()
-    told: dict[str, Any] = {
-        "nameservers": list(dns.servers),
-        "domain": dns.domain,
-        "search": list(dns.search),
-        "options": list(dns.options),
-    }
-    return {
-        "cniVersion": request.version,
-        "interfaces": [
-            {"name": stored.pod, "mac": (endpoint.mac or "").replace("-", ":").lower(), "sandbox": request.netns}
-        ],
-        "ips": ips,
-        "routes": [{"dst": "0.0.0.0/0", "gw": endpoint.gateway}] if endpoint.gateway else [],
-        "dns": {key: value for key, value in told.items() if value},
-    }

@@ -25,11 +25,15 @@ from ovn_k8s.core.hns.errors import HnsError
 
 from .agent import Agent
 from .api import Api
-from .cni_service import CniService
-from .config import ConfigError, load
+from .cni_service import CniService, Handler
+from .config import DOCKER, NETWORK, ConfigError, NodeConfig, load
+from .docker_api import Docker
+from .docker_pods import DockerPods
+from .docker_service import DockerPipe
 from .folders import data_folder, private
 from .hcn_library import HcnLibrary
 from .nodes import Nodes
+from .pod_endpoint import Endpoints
 from .pod_network import PodNetwork
 from .sandboxes import Sandboxes
 
@@ -40,6 +44,7 @@ DISPLAY_NAME = "ovn-k8s: pod network of this node"
 DESCRIPTION = "Keeps the HNS networks of this Kubernetes node and gives pods their endpoints."
 RESTART_MS = (1_000, 5_000, 30_000)
 FORGET_FAILURES_SECONDS = 3600
+STOP_SECONDS = 10.0
 LOG_BYTES, LOG_FILES = 5 << 20, 5
 
 
@@ -62,6 +67,25 @@ def _start_logging() -> None:
     logging.basicConfig(level=logging.INFO, handlers=[file, events])
 
 
+class DockerFollower:
+    """The pods of the Docker Engine, followed on a thread of its own."""
+
+    def __init__(self, library: HcnLibrary, config: NodeConfig, sandboxes: Sandboxes) -> None:
+        self._pipe = DockerPipe(config.docker_pipe)
+        self.pods = DockerPods(Docker(self._pipe), Endpoints(library, config, NETWORK), library, sandboxes)
+        self._thread = threading.Thread(target=self.pods.run, name="docker", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End it, after what is under way."""
+        self.pods.stop()
+        self._pipe.stop()
+        self._thread.join(timeout=STOP_SECONDS)
+
+
 class Service(win32serviceutil.ServiceFramework):  # type: ignore[misc]
     """The service, as the service control manager sees it."""
 
@@ -72,6 +96,7 @@ class Service(win32serviceutil.ServiceFramework):  # type: ignore[misc]
         self._agent: Agent | None = None
         self._cni: CniService | None = None
         self._nodes: Nodes | None = None
+        self._docker: DockerFollower | None = None
         self._told_to_stop = threading.Event()
 
     def SvcRun(self) -> None:
@@ -95,8 +120,7 @@ class Service(win32serviceutil.ServiceFramework):  # type: ignore[misc]
         config = load(folder / "node.toml")
         library = HcnLibrary()
         version = library.version()
-        pods = PodNetwork(library, config, Sandboxes(folder / "sandboxes"))
-        self._cni = CniService(pods.handle)
+        self._cni = CniService(self._pods(library, config, folder))
         if config.kubernetes is not None:
             self._nodes = Nodes(Api(config.kubernetes), config.node_name, self._look)
             self._agent = Agent(library, config, self._nodes.peers, self._nodes.announce)
@@ -110,11 +134,22 @@ class Service(win32serviceutil.ServiceFramework):  # type: ignore[misc]
         if self._told_to_stop.is_set():
             self.SvcStop()
         self._cni.serve()
+        if self._docker is not None:
+            self._docker.stop()
         if self._nodes is not None:
             self._nodes.stop()
         self._agent.stop()
         keeper.join()
         LOG.info("stopped")
+
+    def _pods(self, library: HcnLibrary, config: NodeConfig, folder: Path) -> Handler:
+        """Who answers CNI: the pods of containerd, or those of Docker, which are followed as well."""
+        sandboxes = Sandboxes(folder / ("pods" if config.runtime == DOCKER else "sandboxes"))
+        if config.runtime != DOCKER:
+            return PodNetwork(library, config, sandboxes).handle
+        self._docker = DockerFollower(library, config, sandboxes)
+        self._docker.start()
+        return self._docker.pods.handle
 
     def _look(self) -> None:
         if self._agent is not None:

@@ -48,5 +48,17 @@ class ModelHcn:
         handle, _ = self._call(f"HcnOpen{kind}", id_)
         self._call(f"HcnModify{kind}", handle=handle, text=json.dumps(request))
 
+    def attach(self, container_id: str, endpoint_id: str) -> None:
+        handle, _ = self._call("HcsOpenComputeSystem", text=container_id)
+        request = {"ResourceType": "Network", "RequestType": "Add", "Settings": endpoint_id}
+        try:
+            self._call("HcsModifyComputeSystem", handle=handle, text=json.dumps(request))
+        finally:
+            self._call("HcsCloseComputeSystem", handle=handle)
+
+    def containers_of(self, endpoint_id: str) -> frozenset[str]:
+        reply = json.loads(self.model.call("HNSCall", "", 0, "GET", f"/endpoints/{endpoint_id}", "")[2])
+        return frozenset(reply["Output"]["SharedContainers"])
+
     def delete(self, kind: Kind, id_: str) -> None:
         self._call(f"HcnDelete{kind}", id_)

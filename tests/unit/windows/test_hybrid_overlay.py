@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from model_hcn import ModelHcn
 
+from ovn_k8s.core.hybrid_overlay import ROUTER_MAC_ANNOTATION, SUBNET_ANNOTATION
 from ovn_k8s.windows import config, hybrid_overlay
 from ovn_k8s.windows.config import ConfigError
 from ovn_k8s.windows.host_network import carry_out, read_inventory
@@ -27,8 +28,8 @@ node_subnet = "10.244.5.0/24"
 
 def node(name: str, subnet: str | None, address: str | None, mac: str | None) -> dict[str, Any]:
     annotations = {
-        hybrid_overlay.SUBNET_ANNOTATION: subnet,
-        hybrid_overlay.ROUTER_MAC_ANNOTATION: mac,
+        SUBNET_ANNOTATION: subnet,
+        ROUTER_MAC_ANNOTATION: mac,
     }
     addresses = [{"type": "Hostname", "address": name}]
     addresses += [{"type": "InternalIP", "address": address}] if address else []

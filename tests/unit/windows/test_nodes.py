@@ -16,10 +16,10 @@ from api_server import ApiServer, certificates
 from model_hcn import ModelHcn
 from test_hybrid_overlay import TEXT, node
 
+from ovn_k8s.core.hybrid_overlay import ROUTER_MAC_ANNOTATION
 from ovn_k8s.windows import config
 from ovn_k8s.windows.agent import Agent
 from ovn_k8s.windows.api import Access, Api, ApiError
-from ovn_k8s.windows.hybrid_overlay import ROUTER_MAC_ANNOTATION
 from ovn_k8s.windows.nodes import Nodes
 
 

@@ -15,7 +15,7 @@ from model_hcn import ModelHcn
 from lab.windows.hcn_model import Fault
 from ovn_k8s.cni.protocol import CniError, Code, parse_request
 from ovn_k8s.windows import hybrid_overlay
-from ovn_k8s.windows.config import NodeConfig
+from ovn_k8s.windows.config import NETWORK, NodeConfig
 from ovn_k8s.windows.host_network import carry_out, read_inventory
 from ovn_k8s.windows.kinds import Kind
 from ovn_k8s.windows.pod_network import PodNetwork
@@ -47,6 +47,11 @@ class Node:
     @property
     def endpoints(self) -> dict[str, dict[str, Any]]:
         return self.library.model.state.endpoints
+
+    @property
+    def network(self) -> str:
+        """The id of the pods' network."""
+        return next(id_ for id_, one in self.library.model.state.networks.items() if one["Name"] == NETWORK)
 
     def namespace(self) -> str:
         return str(self.library.create(Kind.NAMESPACE, {"Type": "Guest"})["ID"])
@@ -197,7 +202,7 @@ def test_without_its_network_the_node_says_so(node: Node) -> None:
 
 def test_hns_without_an_address_is_an_error_that_leaves_nothing(node: Node) -> None:
     namespace = node.namespace()
-    answer = json.dumps({"ID": "88888888-8888-4888-8888-888888888888", "HostComputeNetwork": node.pods._network_id()})
+    answer = json.dumps({"ID": "88888888-8888-4888-8888-888888888888", "HostComputeNetwork": node.network})
     node.library.model.faults["HcnQueryEndpointProperties"] = Fault(answer=answer)
     with pytest.raises(CniError, match="gave endpoint default_web no address"):
         node.call("ADD", "c1", namespace)
