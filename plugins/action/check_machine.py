@@ -19,6 +19,7 @@ ARGUMENTS: dict[str, Any] = {
     "mtu": {"type": "int", "required": True},
     "underlay_interface": {"type": "str", "required": True},
     "gateway_interface": {"type": "str", "required": True},
+    "gateway_bridge": {"type": "str", "default": ""},
 }
 
 

@@ -9,6 +9,7 @@ It runs on the control machine alone, opens no connection, and looks at all host
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleError
@@ -16,7 +17,7 @@ from ansible.plugins.action import ActionBase
 
 from ..plugin_utils.inventory_model import GROUPS, model, read_hosts
 from ..plugin_utils.inventory_rules import problems
-from ..plugin_utils.machine_rules import interface_facts
+from ..plugin_utils.machine_rules import outside_facts
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -40,9 +41,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             except AnsibleError as error:
                 raise ValueError(str(error)) from error
 
-        def mac(host: str, interface: str) -> str:
-            facts = hostvars[host].get("ansible_facts", {})
-            return str(interface_facts(facts, interface).get("macaddress", ""))
+        def outside(host: str, interfaces: Sequence[str]) -> Mapping[str, str]:
+            return outside_facts(hostvars[host].get("ansible_facts", {}), interfaces)
 
         hosts = read_hosts({group: list(task_vars["groups"].get(group, ())) for group in GROUPS}, variable)
         found = problems(hosts, lambda path: os.path.isfile(os.path.expanduser(path)))
@@ -54,4 +54,4 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "msg": "No cluster can be made of this inventory; nothing has been changed. "
                 f"{len(found)} {plural}:\n{listed}",
             }
-        return result | {"changed": False} | model(hosts, task_vars.get("ansible_play_hosts", list(hostvars)), mac)
+        return result | {"changed": False} | model(hosts, task_vars.get("ansible_play_hosts", list(hostvars)), outside)

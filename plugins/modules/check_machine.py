@@ -56,6 +56,10 @@ options:
     description: Interface towards the outside; may be empty.
     type: str
     required: true
+  gateway_bridge:
+    description: The bridge that takes O(gateway_interface) when the machine itself goes on to use it; empty when not.
+    type: str
+    default: ''
 """
 
 EXAMPLES = r"""

@@ -38,7 +38,7 @@ options:
     description: Programs that get a launcher in C(/usr/local/bin). Launchers that are not named stay as they are.
     type: list
     elements: str
-    choices: [ovn-k8s-watcher, ovn-k8s-node, ovn-k8s-overlay]
+    choices: [ovn-k8s-watcher, ovn-k8s-node, ovn-k8s-overlay, ovn-k8s-gateway-helper]
     default: []
   cni_shim:
     description: Where the CNI executable is put, usually C(/opt/cni/bin/ovn-k8s-cni). Empty leaves it alone.

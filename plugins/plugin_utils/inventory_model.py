@@ -41,6 +41,8 @@ PER_HOST: dict[str, Any] = {
     "ovn_k8s_gateway_address": "",
     "ovn_k8s_gateway_nexthop": "",
     "ovn_k8s_gateway_mac": "",
+    "ovn_k8s_gateway_shared": False,
+    "ovn_k8s_gateway_bridge": "",
     "master_watcher_kubeconfig": "",
     "windows_datapath": "hybrid_overlay",
     "windows_runtime": "containerd",
@@ -108,13 +110,16 @@ def _read_host(name: str, groups: tuple[str, ...], variables: Callable[[str, str
 
 
 def model(
-    hosts: Sequence[InventoryHost], play_hosts: Sequence[str], mac_of: Callable[[str, str], str]
+    hosts: Sequence[InventoryHost],
+    play_hosts: Sequence[str],
+    outside_of: Callable[[str, Sequence[str]], Mapping[str, str]],
 ) -> dict[str, Any]:
     """What the roles read from `cluster_inventory`. Call it with a valid inventory only.
 
     ``play_hosts`` are the hosts that this run works on; only they are in ``topology``, which is in the form that
     the module
-    `ovn_k8s_topology` takes. ``mac_of(host, interface)`` says the MAC address of an interface, once it is known.
+    `ovn_k8s_topology` takes. ``outside_of(host, interfaces)`` says ``mac``, and ``address`` and ``nexthop`` if it has
+    any, of the first of these interfaces that has an address, once they are known.
     """
     described = {host.name: _described(host) for host in hosts}
     linux = [host for host in hosts if host.groups[0] in LINUX_GROUPS]
@@ -138,7 +143,7 @@ def model(
                 for host in hosts
                 if host.groups[0] == "windows_workers" and host.name in play_hosts
             ],
-            "gateways": [_gateway(host, mac_of) for host in playing if host.groups[0] == "gateways"],
+            "gateways": [_gateway(host, outside_of) for host in playing if host.groups[0] == "gateways"],
         },
     }
 
@@ -155,14 +160,24 @@ def _described(host: InventoryHost) -> dict[str, Any]:
     return described
 
 
-def _gateway(host: InventoryHost, mac_of: Callable[[str, str], str]) -> dict[str, Any]:
+def gateway_bridge(settings: Mapping[str, Any]) -> str:
+    """The bridge of an interface that the gateway shares with its pods; empty for one that it does not."""
+    if not settings["ovn_k8s_gateway_shared"]:
+        return ""
+    return str(settings["ovn_k8s_gateway_bridge"] or f"br{settings['ovn_k8s_gateway_interface']}")
+
+
+def _gateway(host: InventoryHost, outside_of: Callable[[str, Sequence[str]], Mapping[str, str]]) -> dict[str, Any]:
     settings = host.settings
-    interface = settings["ovn_k8s_gateway_interface"]
+    interface, bridge = settings["ovn_k8s_gateway_interface"], gateway_bridge(settings)
+    # The bridge has the address of its interface, before and after it has been made.
+    known = outside_of(host.name, (bridge, interface) if bridge else (interface,))
+    address, nexthop = settings["ovn_k8s_gateway_address"], settings["ovn_k8s_gateway_nexthop"]
     return {
         "name": host.node_name,
         "chassis": host.node_name,
-        "interface": interface,
-        "address": settings["ovn_k8s_gateway_address"],
-        "nexthop": settings["ovn_k8s_gateway_nexthop"],
-        "mac": settings["ovn_k8s_gateway_mac"] or mac_of(host.name, interface),
+        "interface": bridge or interface,
+        "address": address or known.get("address", ""),
+        "nexthop": nexthop or known.get("nexthop", ""),
+        "mac": settings["ovn_k8s_gateway_mac"] or known.get("mac", ""),
     }

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..module_utils.core import addresses
 from ..module_utils.core.addresses import AddressError
-from .inventory_model import CLUSTER_WIDE, InventoryHost
+from .inventory_model import CLUSTER_WIDE, InventoryHost, gateway_bridge
 
 LONGEST_NODE_NAME = 52
 """A certificate's common name has room for 64 characters, and the kubelet's is `system:node:<node>`."""
@@ -349,6 +349,10 @@ def _watcher(host: InventoryHost, is_file: Callable[[str], bool]) -> Iterator[st
 
 def _gateway(host: InventoryHost, networks: Mapping[str, IPv4Network]) -> Iterator[str]:
     settings = host.settings
+    shared = settings["ovn_k8s_gateway_shared"]
+    if not isinstance(shared, bool):
+        yield _say(f"ovn_k8s_gateway_shared of host {host.name}", shared, "no truth value", "write true or false")
+        return
     missing = False
     for name, meaning in (
         ("interface", "the physical interface towards the outside, used for nothing else"),
@@ -356,6 +360,8 @@ def _gateway(host: InventoryHost, networks: Mapping[str, IPv4Network]) -> Iterat
         ("nexthop", "the router behind it, such as 192.0.2.1"),
     ):
         if settings[f"ovn_k8s_gateway_{name}"] in ("", None):
+            if shared and name != "interface":  # they are what the interface has
+                continue
             missing = True
             yield (
                 f"ovn_k8s_gateway_{name} of host {host.name} is not set, and the host is in the group "
@@ -379,6 +385,24 @@ def _gateway(host: InventoryHost, networks: Mapping[str, IPv4Network]) -> Iterat
             "also its ovn_k8s_underlay_interface",
             "the way out needs an interface of its own",
         )
+    if shared:
+        bridge = gateway_bridge(settings)
+        if len(bridge) > LONGEST_INTERFACE:
+            yield _say(
+                f"ovn_k8s_gateway_bridge of host {host.name}",
+                bridge,
+                f"longer than the {LONGEST_INTERFACE} characters that an interface's name can have",
+                "name a shorter one",
+            )
+        for name in ("address", "nexthop"):
+            if settings[f"ovn_k8s_gateway_{name}"]:
+                yield _say(
+                    f"ovn_k8s_gateway_{name} of host {host.name}",
+                    settings[f"ovn_k8s_gateway_{name}"],
+                    "given, and ovn_k8s_gateway_shared is true",
+                    "leave it out: it is what the interface has",
+                )
+        return
     try:
         interface = addresses.parse_interface(settings["ovn_k8s_gateway_address"])
     except AddressError as error:

@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 from typing import Any
 
 SUPPORTED = {"Debian": ("12", "13")}
@@ -28,6 +29,8 @@ class Wishes:
     mtu: int
     underlay_interface: str
     gateway_interface: str
+    gateway_bridge: str = ""
+    """The bridge that takes the gateway's interface with all that it has; empty for one that is the pods' alone."""
 
 
 def problems(facts: Mapping[str, Any], wishes: Wishes) -> list[str]:
@@ -46,6 +49,24 @@ def interface_facts(facts: Mapping[str, Any], name: str) -> Mapping[str, Any]:
         return {}
     found = facts.get(name.replace("-", "_").replace(".", "_").replace(":", "_"), {})
     return found if isinstance(found, Mapping) else {}
+
+
+def outside_facts(facts: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:
+    """MAC, address with prefix length, and next hop of the first of these interfaces that has an address; the MAC alone
+    when none has."""
+    known = [(name, interface_facts(facts, name)) for name in names]
+    for name, interface in known:
+        first = interface.get("ipv4", {})
+        first = first[0] if isinstance(first, list) and first else first
+        if not first or "address" not in first:
+            continue
+        prefix = IPv4Network(f"0.0.0.0/{first.get('netmask') or first.get('prefix') or 32}").prefixlen
+        found = {"mac": str(interface.get("macaddress", "")), "address": f"{first['address']}/{prefix}"}
+        default = facts.get("default_ipv4", {})
+        if default.get("interface") == name and default.get("gateway"):
+            found["nexthop"] = str(default["gateway"])
+        return found
+    return {"mac": str(known[-1][1].get("macaddress", ""))}
 
 
 def _system(facts: Mapping[str, Any]) -> Iterator[str]:
@@ -92,11 +113,29 @@ def _interfaces(facts: Mapping[str, Any], wishes: Wishes) -> Iterator[str]:
             "the one in the network between the nodes"
         )
     gateway = interface_facts(facts, wishes.gateway_interface)
-    if wishes.node_ip in _addresses(gateway):
+    if wishes.gateway_bridge:
+        yield from _shared(facts, wishes)
+    elif wishes.node_ip in _addresses(gateway):
         yield (
             f"ovn_k8s_gateway_interface = '{wishes.gateway_interface}' has the address {wishes.node_ip} "
             "(ovn_k8s_node_ip), which "
             "it would lose: the way out needs an interface of its own"
+        )
+
+
+def _shared(facts: Mapping[str, Any], wishes: Wishes) -> Iterator[str]:
+    names = (wishes.gateway_bridge, wishes.gateway_interface)
+    outside = outside_facts(facts, names)
+    if "address" not in outside:
+        yield (
+            f"ovn_k8s_gateway_interface = '{wishes.gateway_interface}' has no IPv4 address to share with the pods; "
+            "configure it, or see why no DHCP server answers"
+        )
+    elif "nexthop" not in outside:
+        default = facts.get("default_ipv4", {}).get("interface")
+        yield (
+            f"ovn_k8s_gateway_interface = '{wishes.gateway_interface}' has no default route, so it is no way out; "
+            + (f"that is {default}" if default else "the machine has none at all")
         )
 
 

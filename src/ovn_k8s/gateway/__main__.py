@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
 
+from ovn_k8s.core.errors import PlanError
 from ovn_k8s.core.gateway_explain import (
     ORIGINS,
     PORT_PROTOCOLS,
@@ -29,10 +30,13 @@ from ovn_k8s.daemon.http import StatusServer
 from ovn_k8s.daemon.notify import notify, watchdog_interval
 from ovn_k8s.netlink.links import LinkError, netlink
 from ovn_k8s.openflow.channel import Channel, ChannelError
+from ovn_k8s.ovsdb.errors import OvsdbError
 
+from .clearing import clear
 from .config import DEFAULT_PATH, Config, ConfigError, load
 from .facts import NotReady, read_facts
 from .helper import Helper
+from .host_side import HostSideError
 
 LOG = logging.getLogger("ovn_k8s.gateway")
 
@@ -55,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     if options.command == "run":
         return _run(config, options.log_level)
+    if options.command == "clear":
+        return _clear(config)
     try:
         return _explain(config, options) if options.command == "explain" else _flows(config)
     except (ChannelError, LinkError, NotReady, _BadPacket) as error:
@@ -75,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     command = commands.add_parser("run", parents=[common], help="keep the flows of the bridge until SIGTERM")
     command.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
+    commands.add_parser("clear", parents=[common], help="take away what run has made, once it has ended")
     commands.add_parser("flows", parents=[common], help="print the flows that the bridge shall have, with reasons")
     command = commands.add_parser(
         "explain",
@@ -119,6 +126,18 @@ def _run(config: Config, level: str) -> int:
     notify("STOPPING=1")
     LOG.info("stopping; the flows stay")
     server.stop()
+    return 0
+
+
+def _clear(config: Config) -> int:
+    try:
+        with netlink() as handle:
+            changes = clear(config, handle)
+    except (HostSideError, LinkError, OvsdbError, PlanError) as error:
+        print(f"ovn-k8s-gateway-helper clear: {error}", file=sys.stderr)
+        return 1
+    for change in changes:
+        print(f"changed: {change}")
     return 0
 
 

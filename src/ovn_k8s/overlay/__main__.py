@@ -20,6 +20,7 @@ from ovn_k8s.host.errors import HostError
 from ovn_k8s.netlink.links import LinkError
 from ovn_k8s.ovsdb.errors import OvsdbError
 from ovn_k8s.uplink import commands as uplink
+from ovn_k8s.uplink.errors import NotYet
 
 from . import initialise
 
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         changes = options.run(options)
     except EXPECTED as error:
         if options.json:
-            print(json.dumps({"failed": True, "error": str(error)}))
+            print(json.dumps({"failed": True, "error": str(error), "again": isinstance(error, NotYet)}))
         print(f"ovn-k8s-overlay {options.command}: {error}", file=sys.stderr)
         return 1
     if options.json:

@@ -9,3 +9,7 @@ from ovn_k8s.host.errors import HostError
 
 class UplinkError(HostError):
     """The move is refused or was undone; the message names the interface, the cause and the next step."""
+
+
+class NotYet(UplinkError):
+    """To be tried again from a new connection."""

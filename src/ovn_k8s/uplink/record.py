@@ -132,7 +132,7 @@ def write_files(files: Mapping[str, str | None], before: Mapping[str, Original |
         if content is None:
             Path(name).unlink(missing_ok=True)
         else:
-            write_safely(Path(name), content, was.mode if was else _mode(name))
+            _write(Path(name), content, was.mode if was else _mode(name))
 
 
 def restore_files(before: Mapping[str, Original | None]) -> None:
@@ -141,7 +141,13 @@ def restore_files(before: Mapping[str, Original | None]) -> None:
         if was is None:
             Path(name).unlink(missing_ok=True)
         else:
-            write_safely(Path(name), was.content, was.mode)
+            _write(Path(name), was.content, was.mode)
+
+
+def _write(path: Path, content: str, mode: int) -> None:
+    """A file that is right is left alone: to some managers a new time is a change."""
+    if not path.is_file() or path.read_text("utf-8") != content:
+        write_safely(path, content, mode)
 
 
 def _mode(name: str) -> int:

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .errors import UplinkError
+from .errors import NotYet, UplinkError
 from .move import Machine
 from .record import DIRECTORY, KEPT, MOVING, RETURNING, Record, load, load_all, remove, save
 
@@ -30,9 +30,12 @@ LOG = logging.getLogger(__name__)
 _RUN = Path("/run/ovn-k8s/uplink")
 GUARD = "ovn-k8s-uplink-guard.service"
 UNITS = Path("/etc/systemd/system")
+START = "ovn-k8s-uplink.service"
 GRACE_SECONDS = 60.0
 """What systemd gives the process beyond the time for a confirmation."""
 CONFIRM_SECONDS = 20.0
+UNDO_SECONDS = 1.0
+"""What undoing takes, usually: it is over when the time for the confirmation is."""
 _TICKS = os.sysconf("SC_CLK_TCK")
 _GUARD_UNIT = """\
 # Written by ovn-k8s-overlay for the time of a move: a power cut in the middle of it leads back to what was before.
@@ -46,6 +49,19 @@ ConditionDirectoryNotEmpty=/var/lib/ovn-k8s/uplink
 [Service]
 Type=oneshot
 ExecStart={program} uplink at-boot
+"""
+_START_UNIT = """\
+# Written by ovn-k8s-overlay nics-to-bridge; bridge-to-nics removes it.
+[Unit]
+Description=Interfaces that were moved onto a bridge
+After=ovs-vswitchd.service
+PartOf=ovs-vswitchd.service
+Before=network-online.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart={program} uplink start
 """
 
 
@@ -84,7 +100,7 @@ def _end(record: Record, directory: Path) -> None:
         save(record.moved(KEPT), directory)
     else:
         remove(record.nic, directory)
-    _unguard(directory)
+    _settle_units(directory)
 
 
 def run(nic: str, machine: Machine) -> None:
@@ -94,7 +110,7 @@ def run(nic: str, machine: Machine) -> None:
         record = load(nic, machine.directory)
         if record is None or record.state == KEPT:
             return
-        deadline = time.monotonic() + record.seconds
+        deadline = time.monotonic() + max(record.seconds - UNDO_SECONDS, 0)
         try:
             machine.move(record) if record.state == MOVING else machine.give_back(record)
             _tell(machine.directory, nic, "moved")
@@ -103,14 +119,14 @@ def run(nic: str, machine: Machine) -> None:
         except Exception as error:  # whatever it is, people must get in again
             LOG.error("%s: %s", nic, error)
             machine.undo(record)
-            _unguard(machine.directory)
+            _settle_units(machine.directory)
             _tell(machine.directory, nic, "undone", str(error))
             return
         if record.state == MOVING:
             machine.keep(record)
         else:
             remove(nic, machine.directory)
-        _unguard(machine.directory)
+        _settle_units(machine.directory)
         _tell(machine.directory, nic, "kept")
 
 
@@ -122,26 +138,27 @@ def undo(nic: str, machine: Machine) -> None:
         if record and record.state != KEPT:
             machine.undo(record)
             _tell(machine.directory, nic, "undone", "the process that moved it has ended")
-        _unguard(machine.directory)
+        _settle_units(machine.directory)
 
 
 def confirm(nic: str, directory: Path) -> None:
     """Say that the machine can be reached.
 
     Raises:
-        UplinkError: there is nothing to confirm, it was undone, or the caller has come in by a connection that is
-            older than the move, which proves nothing.
+        NotYet: it is not moved yet, or the caller has come in by a connection that is older than the move, which
+            proves nothing.
+        UplinkError: there is nothing to confirm, or it was undone.
     """
-    if not _until(lambda: status(nic, directory)["phase"] != "preparing", CONFIRM_SECONDS):
-        raise UplinkError(f"{nic}: the move takes longer than {CONFIRM_SECONDS:g} s")
     state = status(nic, directory)
+    if state["phase"] == "preparing":
+        raise NotYet(f"{nic}: is being moved; confirm it from a new connection")
     if state["phase"] == "kept":
         return
     if state["phase"] != "moved":
         raise UplinkError(f"{nic}: nothing to confirm" + (f": undone, {state['error']}" if state["error"] else ""))
     came = _login_since()
     if came is not None and came < state["since"]:
-        raise UplinkError(f"{nic}: this login is older than the move; confirm from a new connection")
+        raise NotYet(f"{nic}: this login is older than the move; confirm from a new connection")
     _confirmation(nic, directory).touch()
     if (
         not _until(lambda: status(nic, directory)["phase"] != "moved", CONFIRM_SECONDS)
@@ -205,24 +222,39 @@ def _until(probe: Callable[[], bool], seconds: float) -> bool:
 
 def _guard() -> None:
     """Have the unit that undoes unconfirmed moves at the next boot. Without systemd there is nothing to boot."""
-    if not UNITS.is_dir():
+    if UNITS.is_dir():
+        _have_unit(GUARD, _GUARD_UNIT)
+        os.sync()
+
+
+def _settle_units(directory: Path) -> None:
+    """Once a move is kept or undone, the guard goes; what has to be done at each boot is there while it is needed."""
+    if directory != DIRECTORY or not UNITS.is_dir():
         return
-    (UNITS / GUARD).write_text(_GUARD_UNIT.format(program=" ".join(program())))
-    link = UNITS / "ovs-vswitchd.service.wants" / GUARD
+    records = load_all(directory)
+    if all(record.state == KEPT for record in records):
+        _drop_unit(GUARD)
+    if any(record.state == KEPT for record in records):
+        _have_unit(START, _START_UNIT)
+    else:
+        _drop_unit(START)
+    subprocess.run(["systemctl", "daemon-reload"], check=False, capture_output=True)
+
+
+def _have_unit(name: str, text: str) -> None:
+    (UNITS / name).write_text(text.format(program=" ".join(program())))
+    link = UNITS / "ovs-vswitchd.service.wants" / name
     link.parent.mkdir(exist_ok=True)
     if not link.is_symlink():
-        link.symlink_to(UNITS / GUARD)
-    os.sync()
+        link.symlink_to(UNITS / name)
 
 
-def _unguard(directory: Path) -> None:
-    if directory != DIRECTORY or any(record.state != KEPT for record in load_all(directory)):
-        return
+def _drop_unit(name: str) -> None:
     folder = UNITS / "ovs-vswitchd.service.wants"
-    (folder / GUARD).unlink(missing_ok=True)
+    (folder / name).unlink(missing_ok=True)
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
-    (UNITS / GUARD).unlink(missing_ok=True)
+    (UNITS / name).unlink(missing_ok=True)
 
 
 def _login_since() -> float | None:

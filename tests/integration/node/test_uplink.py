@@ -233,7 +233,7 @@ def test_a_move_is_confirmed_from_a_new_login(wire: Wire) -> None:
     options = ("--json", "--ovs-remote", f"unix:{wire.node.socket}", "--records", str(wire.folder))
     move = wire.node.spawn("move", sys.executable, "-m", "ovn_k8s.overlay", "nics-to-bridge", "ext0", "--foreground",
                            "--confirm-within", "60", *options)  # fmt: skip
-    eventually(lambda: wire.overlay("uplink", "status", "ext0")["phase"] != "none", "it has begun")
+    eventually(lambda: wire.overlay("uplink", "status", "ext0")["phase"] == "moved", "it is moved")
     wire.overlay("uplink", "confirm", "ext0")
     assert move.wait(10) == 0
     del wire.node.daemons["move"]

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -52,7 +53,11 @@ def test_a_sound_inventory_has_no_problems() -> None:
 
 def test_the_model_has_what_the_roles_use() -> None:
     hosts = inventory(hosts={"linux1": {"ovn_k8s_node_subnet": "10.244.9.0/24"}})
-    made = model(hosts, ["linux1", "gw"], lambda host, interface: f"mac of {interface} on {host}")
+
+    def outside(host: str, interfaces: Sequence[str]) -> dict[str, str]:
+        return {"mac": f"mac of {interfaces[0]} on {host}", "address": "198.51.100.9/24", "nexthop": "198.51.100.1"}
+
+    made = model(hosts, ["linux1", "gw"], outside)
     assert made["first_master"] == "master" and made["southbound_remote"] == "ssl:172.30.0.11:6642"
     assert made["linux"] == ["master", "linux1", "linux2", "gw"] and made["workers"] == ["linux1", "linux2"]
     assert made["topology"]["master"] == "master"
@@ -70,6 +75,23 @@ def test_the_model_has_what_the_roles_use() -> None:
             "mac": "mac of ext0 on gw",
         }
     ]
+
+
+def test_a_shared_interface_is_a_bridge_with_the_address_that_it_has() -> None:
+    shared = {"ovn_k8s_gateway_shared": True, "ovn_k8s_gateway_address": "", "ovn_k8s_gateway_nexthop": ""}
+    hosts = inventory(hosts={"gw": shared})
+    assert problems(hosts) == []
+    asked: list[tuple[str, ...]] = []
+
+    def outside(host: str, interfaces: Sequence[str]) -> dict[str, str]:
+        asked.append(tuple(interfaces))
+        return {"mac": "02:00:00:00:02:0e", "address": "198.51.100.9/32", "nexthop": "198.51.100.1"}
+
+    (gateway,) = model(hosts, ["gw"], outside)["topology"]["gateways"]
+    assert asked == [("brext0", "ext0")]
+    assert (gateway["interface"], gateway["address"], gateway["nexthop"], gateway["mac"]) == (
+        "brext0", "198.51.100.9/32", "198.51.100.1", "02:00:00:00:02:0e"
+    )  # fmt: skip
 
 
 CLUSTER_RULES = [
@@ -149,6 +171,22 @@ HOST_RULES = [
     ("gw", {"ovn_k8s_gateway_nexthop": "198.51.100.1"}, ["not in the network 192.0.2.0/24"]),
     ("gw", {"ovn_k8s_gateway_nexthop": "192.0.2.2"}, ["own address"]),
     ("gw", {"ovn_k8s_gateway_mac": "02:00"}, ["no MAC address"]),
+    ("gw", {"ovn_k8s_gateway_shared": "yes"}, ["ovn_k8s_gateway_shared of host gw = 'yes'", "no truth value"]),
+    (
+        "gw",
+        {"ovn_k8s_gateway_shared": True, "ovn_k8s_gateway_nexthop": ""},
+        ["ovn_k8s_gateway_address of host gw = '192.0.2.2/24'", "leave it out"],
+    ),
+    (
+        "gw",
+        {
+            "ovn_k8s_gateway_shared": True,
+            "ovn_k8s_gateway_address": "",
+            "ovn_k8s_gateway_nexthop": "",
+            "ovn_k8s_gateway_interface": "enp129s0f1np14",
+        },
+        ["ovn_k8s_gateway_bridge of host gw = 'brenp129s0f1np14'", "name a shorter one"],
+    ),
 ]
 
 

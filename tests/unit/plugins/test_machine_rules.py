@@ -8,7 +8,12 @@ import dataclasses
 from typing import Any
 
 import pytest
-from ansible_collections.ovn_k8s.cluster.plugins.plugin_utils.machine_rules import Wishes, pod_mtu, problems
+from ansible_collections.ovn_k8s.cluster.plugins.plugin_utils.machine_rules import (
+    Wishes,
+    outside_facts,
+    pod_mtu,
+    problems,
+)
 
 FACTS: dict[str, Any] = {
     "distribution": "Debian",
@@ -23,6 +28,25 @@ FACTS: dict[str, Any] = {
     "lo": {"mtu": 65536},
 }
 WISHES = Wishes("172.30.0.12", "system", True, 0, "", "ext0")
+
+
+SHARED = dataclasses.replace(WISHES, gateway_bridge="brext0")
+
+
+def test_a_shared_interface_is_the_way_out() -> None:
+    ext0 = {"ipv4": {"address": "192.0.2.2", "netmask": "255.255.255.255"}, "macaddress": "02:00:00:00:02:0e"}
+    out = {"interface": "ext0", "gateway": "198.51.100.1"}
+    facts = {**FACTS, "ext0": ext0, "default_ipv4": out}
+    assert problems(facts, SHARED) == []
+    known = {"mac": "02:00:00:00:02:0e", "address": "192.0.2.2/32", "nexthop": "198.51.100.1"}
+    assert outside_facts(facts, ("brext0", "ext0")) == known, "a router outside the address' network, as clouds have it"
+    moved = {**facts, "interfaces": [*FACTS["interfaces"], "brext0"], "brext0": ext0, "ext0": {}}
+    moved["default_ipv4"] = {**out, "interface": "brext0"}
+    assert outside_facts(moved, ("brext0", "ext0")) == known, "the same once it is in the bridge"
+    (found,) = problems({**facts, "default_ipv4": {**out, "interface": "eth0"}}, SHARED)
+    assert "no default route, so it is no way out; that is eth0" in found
+    (found,) = problems({**facts, "ext0": {"macaddress": "02:00:00:00:02:0e"}}, SHARED)
+    assert "no IPv4 address to share" in found
 
 
 def test_a_sound_machine() -> None:

@@ -26,14 +26,14 @@ Name={nic}
 
 [Link]
 RequiredForOnline=no
-KeepMaster=yes
 
 [Network]
+KeepMaster=yes
 DHCP=no
 LinkLocalAddressing=no
 IPv6AcceptRA=no
 """
-_NOT_OF_A_BRIDGE = {"Link": ("MACAddress", "MTUBytes", "Unmanaged", "KeepMaster")}
+_NOT_OF_A_BRIDGE = {"Link": ("MACAddress", "MTUBytes", "Unmanaged")}
 """Settings that belong to the NIC itself. The bridge has its MAC, and Open vSwitch sets the MTU."""
 _STACKED = ("Bridge", "Bond", "VRF", "VLAN", "MACVLAN", "MACVTAP", "IPVLAN", "IPVTAP", "BatmanAdvanced")
 
