@@ -48,6 +48,16 @@ options:
     default: unix:/run/ovn/ovnnb_db.sock
 """
 
+    SOUTHBOUND = r"""
+options:
+  remote:
+    description:
+      - Where the southbound database is, as V(unix:/path), V(tcp:host:port) or V(ssl:host:port).
+      - The members of a clustered database are separated by commas; the one that leads is used.
+    type: str
+    default: unix:/run/ovn/ovnsb_db.sock
+"""
+
     OPEN_VSWITCH = r"""
 options:
   remote:

@@ -16,7 +16,7 @@ import yaml
 from module_runner import ROOT, collections_path, run_module
 from ovsdb_servers import Server
 
-ELSEWHERE = {"ovs_flow", "ovn_cluster", "ovn_trace"}
+ELSEWHERE = {"ovs_flow", "ovn_cluster", "ovn_trace", "ovs_uplink"}
 """Modules that need more than a database: their own tests run their examples."""
 MODULES = sorted({path.stem for path in (ROOT / "plugins/modules").glob("ov[ns]_*.py")} - ELSEWHERE)
 
@@ -35,7 +35,7 @@ def test_examples(name: str, new_server: Callable[..., Server]) -> None:
     servers: dict[str, Server] = {}
 
     def server_for(module: str, options: dict[str, Any]) -> Server:
-        if options.get("database") == "southbound":
+        if options.get("database") == "southbound" or module == "ovn_sb_info":
             database = "OVN_Southbound"
         else:
             database = "OVN_Northbound" if module.startswith("ovn_") else "Open_vSwitch"

@@ -11,9 +11,12 @@ from typing import Any
 
 import pytest
 import yaml
+from module_runner import PACKAGE
 
 ROOT = Path(__file__).resolve().parents[3]
-MODULES = sorted((ROOT / "plugins/modules").glob("ov[ns]_*.py"))
+ALONE = {"ovn_cluster", "ovs_uplink"}
+"""Modules that reach no database by a remote, so the options for connections are not theirs."""
+MODULES = sorted(path for path in (ROOT / "plugins/modules").glob("ov[ns]_*.py") if path.stem not in ALONE)
 
 
 def assignments(path: Path) -> dict[str, Any]:
@@ -53,6 +56,12 @@ def test_membership(path: Path) -> None:
     assert f"ovn_k8s.cluster._attributes.{family}" in documentation(path)["extends_documentation_fragment"]
 
 
+def test_groups_have_no_other_members() -> None:
+    groups = yaml.safe_load((ROOT / "meta/runtime.yml").read_text())["action_groups"]
+    assert sorted(name for members in groups.values() for name in members) == [path.stem for path in MODULES]
+    assert all(members == sorted(members) for members in groups.values())
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
 def test_documentation_is_complete(path: Path) -> None:
     document, texts = documentation(path), assignments(path)
@@ -66,6 +75,11 @@ def test_documentation_is_complete(path: Path) -> None:
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
 def test_documented_options_are_the_real_ones(path: Path, argument_spec_of: Any) -> None:
     compare(all_options(documentation(path)), argument_spec_of(path.stem), path.stem)
+
+
+def test_documented_options_of_the_cluster_module() -> None:
+    path = ROOT / "plugins/modules/ovn_cluster.py"
+    compare(all_options(documentation(path)), importlib.import_module(f"{PACKAGE}.ovn_cluster").OPTIONS, path.stem)
 
 
 def compare(documented: dict[str, Any], spec: dict[str, Any], where: str) -> None:
