@@ -4,7 +4,12 @@
 
 from __future__ import annotations
 
-from .kind import Children, Kind, Option, external_ids
+from .kind import Children, Item, Kind, Option, external_ids
+
+
+def _complaint(item: Item) -> str | None:
+    return "a meter has one band at least" if item.get("bands") == [] else None
+
 
 KIND = Kind(
     module="ovn_meter",
@@ -13,6 +18,7 @@ KIND = Kind(
     table="Meter",
     text="The meters.",
     key=("name",),
+    complaint=_complaint,
     options=(
         Option("name", "Name of the meter. Names that start with C(__) are OVN's own."),
         Option("unit", "What is counted. Needed to create it.", choices=("kbps", "pktps"), needed=True),

@@ -73,7 +73,8 @@ def options_from(
             value = _children(option, stored or (), actual)
         else:
             value = _from_column(option, stored, actual)
-        if value not in (None, "", [], {}) and not (value == option.empty and not option.needed):
+        unset = stored == option.empty and not (option.key or option.raw or option.needed)
+        if value not in (None, "", [], {}) and not unset:
             item[option.name] = value
     return item
 
@@ -119,7 +120,6 @@ def _from_column(option: Option, stored: Any, actual: Database) -> Any:
 def _children(option: Option, stored: Iterable[str], actual: Database) -> list[dict[str, Any]]:
     assert option.children
     rows = (actual.get(option.children.table, uuid) for uuid in stored)
+    key = option.children.key
     items = [options_from(option.children.options, row, actual) for row in rows if row]
-    return sorted(
-        items, key=lambda item: [str(item.get(key)) for key in option.children.key] if option.children else []
-    )
+    return sorted(items, key=lambda item: [(item.get(name) is not None, item.get(name)) for name in key])
