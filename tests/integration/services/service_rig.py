@@ -17,8 +17,8 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent / "watcher"), str(HERE.parent / "node")]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "watcher"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "node"))
 
 import small_ovn
 from control_plane import ControlPlane, Objects, find_programs
@@ -31,7 +31,7 @@ from ovn_k8s.netlink.host_stack import SILENT
 from ovn_k8s.ovsdb.client import Client
 from ovn_k8s.ovsdb.remote import parse_remotes
 
-ANSWER = str(HERE / "service_answer.py")
+ANSWER = str(Path(__file__).resolve().with_name("service_answer.py"))
 GATEWAY, NEXTHOP = IPv4Interface("192.0.2.2/24"), "192.0.2.1"
 INTERNET = "198.51.100.1"
 IN_SUBNET, ROUTED = "192.0.2.77", "203.0.113.5"

@@ -65,6 +65,7 @@ def test_a_client_stays_with_its_endpoint_for_the_timeout(rig: Rig) -> None:
     client = rig.pods["client"]
     seen: set[str] = set()
     for _ in range(6):
+        eventually(lambda: client.ask(address, 80).split(" ")[0] in ALL, "an endpoint answers")
         first = client.ask(address, 80)
         time.sleep(0.5)  # a datapath forgets the flow of before that was any endpoint's
         assert {client.ask(address, 80) for _ in range(8)} == {first}

@@ -4,8 +4,13 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Interface, IPv4Network
+
 from control_plane import Objects, eventually, slice_document
 from watcher_world import World
+
+from ovn_k8s.core.layout import TABLES as LAYOUT_TABLES
+from ovn_k8s.core.layout import Request, WantedGateway, lay_out
 
 HTTP = {"name": "http", "port": 80, "targetPort": 8080, "protocol": "TCP"}
 DNS = {"name": "dns", "port": 53, "protocol": "UDP"}
@@ -216,3 +221,57 @@ def test_sctp_and_a_service_without_selector(world: World) -> None:
         "outside-1", "outside", [{"name": "s", "port": 99, "protocol": "SCTP"}], ["198.51.100.1"]
     )
     wait_for(world, "outside", "sctp", {f"{address}:9": "198.51.100.1:99"})
+
+
+def gateways(world: World, **addresses: str) -> None:
+    """The rows of these gateways, as the master's set-up makes them; no others."""
+    wanted = [
+        WantedGateway(name, name, "ext0", IPv4Interface(address), None, f"02:00:00:00:00:{number:02x}")
+        for number, (name, address) in enumerate(addresses.items())
+    ]
+    absent = [name for name in ("gw1", "gw2") if name not in addresses]
+    networks = IPv4Network("10.244.0.0/16"), 24, IPv4Network("100.64.0.0/16")
+    request = Request("master", *networks, gateways=wanted, absent_gateways=absent)
+    with world.nb.client() as client:
+        client.converge(LAYOUT_TABLES, lambda database: lay_out(request, database).plan)
+
+
+def test_what_is_outside_follows_gateways_and_nodes(world: World) -> None:
+    world.watcher.start()
+    address = world.objects.service("web", [HTTP], type="NodePort", externalIPs=["203.0.113.5"])
+    world.objects.endpoint_slice("web-1", "web", [{"name": "http", "port": 8080}], ["10.244.1.9"])
+    port = world.objects.get("services", "web")["spec"]["ports"][0]["nodePort"]
+    backend = "10.244.1.9:8080"
+    nodes = (f"{address}:80", "203.0.113.5:80", f"172.30.0.11:{port}", f"172.30.0.12:{port}")
+    wait_for(world, "web", "tcp", dict.fromkeys(nodes, backend))
+    gateways(world, gw1="192.0.2.2/24")
+    wait_for(world, "web", "tcp", dict.fromkeys((*nodes, f"192.0.2.2:{port}"), backend))
+    wait_for(world, "web", "tcp_gateway_gw1", {f"192.0.2.2:{port}": backend, "203.0.113.5:80": backend})
+    gateways(world, gw1="192.0.2.9/24", gw2="192.0.2.3/24")
+    wait_for(world, "web", "tcp_gateway_gw1", {f"192.0.2.9:{port}": backend, "203.0.113.5:80": backend})
+    wait_for(world, "web", "tcp_gateway_gw2", {f"192.0.2.3:{port}": backend, "203.0.113.5:80": backend})
+    wait_for(world, "web", "tcp", dict.fromkeys((*nodes, f"192.0.2.9:{port}", f"192.0.2.3:{port}"), backend))
+    uuid = world.nb.balancers()[f"service_{world.objects.namespace}_web_tcp_gateway_gw1"].uuid
+    with world.nb.client() as client:
+        where = [["name", "==", "GR_gw1"]]
+        client.transact(
+            [{"op": "update", "table": "Logical_Router", "where": where, "row": {"load_balancer": ["set", []]}}]
+        )
+    for last in eventually():
+        with world.nb.client() as client:
+            router = client.snapshot(["Logical_Router"]).find("Logical_Router", "GR_gw1")
+        if router is not None and uuid in router.columns["load_balancer"]:
+            break
+        assert not last
+    gateways(world)
+    wait_for(world, "web", "tcp_gateway_gw1", None)
+    wait_for(world, "web", "tcp_gateway_gw2", None)
+    world.nb.add_cluster(linux1="10.244.1.0/24", linux2="10.244.2.0/24", linux3="10.244.3.0/24")
+    wait_for(world, "web", "tcp", dict.fromkeys((*nodes, f"172.30.0.13:{port}"), backend))
+    world.objects.delete("endpointslices", "web-1")
+    wait_for(world, "web", "tcp", dict.fromkeys((*nodes, f"172.30.0.13:{port}"), ""))
+    world.objects.api.merge_patch(
+        world.objects.path("services", "web"), {"spec": {"type": "ClusterIP", "externalIPs": None}}
+    )
+    wait_for(world, "web", "tcp", {f"{address}:80": ""})
+    assert world.watcher.run("--check").stdout == ""
