@@ -9,18 +9,16 @@ import logging
 import os
 import socket
 import socketserver
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ovn_k8s.cni.protocol import LATEST_VERSION, CniError, Code, Request, parse_request, version_result
+from ovn_k8s.cni.answer import Handler, answer
 
 LOG = logging.getLogger(__name__)
 
 READ_SECONDS = 10.0
+LOG_NAME = "the journal of ovn-k8s-node"
 LONGEST_REQUEST = 4 << 20
-
-Handler = Callable[[Request], dict[str, Any] | None]
 
 
 class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
@@ -51,7 +49,7 @@ class _Conversation(socketserver.BaseRequestHandler):
         except (OSError, ValueError) as error:
             LOG.warning("a request could not be read: %s", error)
             return
-        code, stdout = answer(message, self.server.answer_with)
+        code, stdout = answer(message, self.server.answer_with, LOG_NAME)
         try:
             self.request.sendall(json.dumps({"code": code, "stdout": stdout}).encode())
         except OSError as error:
@@ -65,26 +63,3 @@ class _Conversation(socketserver.BaseRequestHandler):
             if len(received) > LONGEST_REQUEST:
                 raise ValueError(f"longer than {LONGEST_REQUEST} bytes")
         return json.loads(received)
-
-
-def answer(message: Any, handler: Handler) -> tuple[int, str]:
-    """The code (0, or of the error) and the standard output for one message of the shim."""
-    version, operation = LATEST_VERSION, "request"
-    try:
-        try:
-            environment, stdin = dict(message["env"]), str(message["stdin"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise CniError(Code.DECODING_FAILURE, "a request without env or stdin", str(error)) from error
-        operation = f"{environment.get('CNI_COMMAND')} {environment.get('CNI_ARGS', '')}".strip()
-        request = parse_request(environment, stdin)
-        version = request.version
-        result = version_result(version) if request.command == "VERSION" else handler(request)
-        return 0, "" if result is None else json.dumps(result)
-    except CniError as error:
-        LOG.warning("%s failed: code %d: %s", operation, error.code, error)
-        return int(error.code), json.dumps(error.to_json(version))
-    except Exception as error:
-        LOG.exception("%s failed unexpectedly", operation)
-        return int(Code.INTERNAL), json.dumps(
-            CniError(Code.INTERNAL, "ovn-k8s-node failed unexpectedly; see its journal", repr(error)).to_json(version)
-        )

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import pywintypes
@@ -17,9 +16,9 @@ import win32pipe
 import win32security
 import winerror
 
+from ovn_k8s.cni.answer import Handler, answer
 from ovn_k8s.core.hns.errors import HnsError
 
-from .cni_answer import answer
 from .cni_pipe import LONGEST, PIPE, packed, received
 
 LOG = logging.getLogger(__name__)
@@ -27,11 +26,10 @@ LOG = logging.getLogger(__name__)
 READ_MS = 10_000
 ADMINISTRATORS_ONLY = "D:P(A;;GA;;;SY)(A;;GA;;;BA)"
 """SDDL: full access for SYSTEM and the administrators, none for anybody else."""
+LOG_NAME = "the log of the service ovn-k8s"
 BUFFER = 1 << 16
 FIRST_INSTANCE = 0x00080000
 REJECT_REMOTE = 0x00000008
-
-Handler = Callable[[Any], dict[str, Any] | None]
 
 
 class PipeTaken(HnsError):
@@ -90,7 +88,7 @@ class CniService:
 
     def _converse(self, pipe: Any) -> None:
         try:
-            code, stdout = answer(received(lambda count: _read(pipe, count)), self._handler)
+            code, stdout = answer(received(lambda count: _read(pipe, count)), self._handler, LOG_NAME)
             _write(pipe, packed({"code": code, "stdout": stdout}))
             win32file.FlushFileBuffers(pipe)
         except (pywintypes.error, ValueError) as error:

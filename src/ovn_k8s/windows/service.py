@@ -21,11 +21,12 @@ import win32service
 import win32serviceutil
 import winerror
 
+from ovn_k8s.cni.answer import Handler
 from ovn_k8s.core.hns.errors import HnsError
 
 from .agent import Agent
 from .api import Api
-from .cni_service import CniService, Handler
+from .cni_service import CniService
 from .config import DOCKER, NETWORK, ConfigError, NodeConfig, load
 from .docker_api import Docker
 from .docker_pods import DockerPods

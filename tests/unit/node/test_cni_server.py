@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ovn_k8s.cni import shim
+from ovn_k8s.cni.answer import answer
 from ovn_k8s.cni.protocol import CniError, Code, Request
-from ovn_k8s.node.server import Server, answer
+from ovn_k8s.node.server import Server
 
 STDIN = json.dumps({"cniVersion": "1.1.0", "name": "n"})
 
@@ -28,21 +29,21 @@ def crash(_: Request) -> None:
 
 
 def test_answers() -> None:
-    assert answer(message(), lambda _: None) == (0, "")
-    assert answer(message(), lambda _: {"a": 1}) == (0, '{"a": 1}')
-    assert answer(message("VERSION"), crash)[0] == 0
-    code, stdout = answer(message(), refuse)
+    assert answer(message(), lambda _: None, "the log") == (0, "")
+    assert answer(message(), lambda _: {"a": 1}, "the log") == (0, '{"a": 1}')
+    assert answer(message("VERSION"), crash, "the log")[0] == 0
+    code, stdout = answer(message(), refuse, "the log")
     assert (code, json.loads(stdout)["details"]) == (50, "because")
 
 
 def test_an_unexpected_failure_is_an_error_object_too() -> None:
-    code, stdout = answer(message(), crash)
+    code, stdout = answer(message(), crash, "the log")
     assert (code, json.loads(stdout)["code"]) == (100, 100)
 
 
 def test_messages_of_another_program() -> None:
     for wrong in ({}, [], "x", None, {"env": 3, "stdin": ""}):
-        assert answer(wrong, refuse)[0] == Code.DECODING_FAILURE
+        assert answer(wrong, refuse, "the log")[0] == Code.DECODING_FAILURE
 
 
 def test_socket_is_for_root_alone_and_replaces_a_leftover(tmp_path: Path) -> None:

@@ -9,13 +9,16 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from ovn_k8s.cni.protocol import LATEST_VERSION, CniError, Code, Request, parse_request, version_result
+from .protocol import LATEST_VERSION, CniError, Code, Request, parse_request, version_result
 
 LOG = logging.getLogger(__name__)
 
 
-def answer(message: Any, handler: Callable[[Request], dict[str, Any] | None]) -> tuple[int, str]:
-    """The code (0, or of the error) and the standard output for one message."""
+Handler = Callable[[Request], dict[str, Any] | None]
+
+
+def answer(message: Any, handler: Handler, log: str) -> tuple[int, str]:
+    """The code (0, or of the error) and the standard output for one message. `log` says where to look for more."""
     version, operation = LATEST_VERSION, "request"
     try:
         try:
@@ -32,5 +35,5 @@ def answer(message: Any, handler: Callable[[Request], dict[str, Any] | None]) ->
         return int(error.code), json.dumps(error.to_json(version))
     except Exception as error:
         LOG.exception("%s failed unexpectedly", operation)
-        failed = CniError(Code.INTERNAL, "the service ovn-k8s failed unexpectedly; see its log", repr(error))
+        failed = CniError(Code.INTERNAL, f"ovn-k8s failed unexpectedly; see {log}", repr(error))
         return int(Code.INTERNAL), json.dumps(failed.to_json(version))
