@@ -134,7 +134,9 @@ def model(
         "gateways": [host.name for host in hosts if host.groups[0] == "gateways"],
         "first_master": masters[0].name,
         "first_service_address": str(first_service_address(parse_network(hosts[0].settings["ovn_k8s_service_cidr"]))),
-        "southbound_remote": ",".join(f"ssl:{host.node_ip}:6642" for host in masters),
+        "master_addresses": [host.node_ip for host in masters],
+        "northbound_remote": _remotes(masters, 6641) if len(masters) > 1 else "ssl:127.0.0.1:6641",
+        "southbound_remote": _remotes(masters, 6642),
         "topology": {
             "master": masters[0].node_name,
             "nodes": [_node(host) for host in playing],
@@ -146,6 +148,10 @@ def model(
             "gateways": [_gateway(host, outside_of) for host in playing if host.groups[0] == "gateways"],
         },
     }
+
+
+def _remotes(masters: Sequence[InventoryHost], port: int) -> str:
+    return ",".join(f"ssl:{host.node_ip}:{port}" for host in masters)
 
 
 def _node(host: InventoryHost) -> dict[str, Any]:

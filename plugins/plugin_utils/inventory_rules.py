@@ -70,11 +70,10 @@ def _groups(hosts: Sequence[InventoryHost]) -> Iterator[str]:
             "group masters is empty: the databases of OVN and the Kubernetes control plane have no place; "
             "put one host into the group masters"
         )
-    if len(masters) > 1:
+    if len(masters) % 2 == 0 and masters:
         yield (
-            f"group masters has {len(masters)} hosts ({', '.join(masters)}): this version runs one OVN "
-            "database and one "
-            "control plane; leave one host in it"
+            f"group masters has {len(masters)} hosts ({', '.join(masters)}): the databases need more than half of "
+            "them, so an even number stands the loss of no more hosts than one less would; put one, three or five in it"
         )
     for host in hosts:
         if len(host.groups) > 1:
@@ -128,6 +127,9 @@ def _networks(settings: Mapping[str, Any]) -> tuple[dict[str, IPv4Network], list
     networks: dict[str, IPv4Network] = {}
     wrong: list[str] = []
     for variable in ("ovn_k8s_cluster_cidr", "ovn_k8s_service_cidr", "ovn_k8s_join_cidr"):
+        if ":" in str(settings[variable]):
+            wrong.append(f"{variable} = {settings[variable]!r}: {addresses.NO_IPV6}; give one IPv4 network")
+            continue
         try:
             networks[variable] = addresses.parse_network(settings[variable])
         except AddressError as error:

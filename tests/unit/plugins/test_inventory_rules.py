@@ -126,6 +126,8 @@ CLUSTER_RULES = [
         {"kubernetes_managed": False, "master_watcher_kubeconfig": "/gone"},
         ["master_watcher_kubeconfig of host master = '/gone' is no file"],
     ),
+    ({"ovn_k8s_cluster_cidr": "10.244.0.0/16,fd00::/56"}, ["dual-stack clusters are not supported"]),
+    ({"ovn_k8s_service_cidr": "fd00:1::/112"}, ["IPv6-only", "give one IPv4 network"]),
     ({"ovn_k8s_mtu": "big"}, ["ovn_k8s_mtu of host gw = 'big'"]),
 ]
 
@@ -208,6 +210,8 @@ def test_host_rules(host: str, settings: dict[str, Any], words: list[str]) -> No
 def test_groups() -> None:
     assert "group masters is empty" in problems(inventory(groups={"masters": []}))[0]
     assert "2 hosts (master, gw)" in problems(inventory(groups={"masters": ["master", "gw"], "gateways": []}))[0]
+    three = inventory(groups={"masters": ["master", "linux1", "linux2"], "linux_workers": []})
+    assert problems(three) == []
     both = problems(inventory(groups={"linux_workers": ["linux1", "linux2", "gw"]}))
     assert both == [
         "host gw is in the groups linux_workers and gateways: a machine has one part in the cluster; "
