@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from ..mounts import mounts_below
 from ..network import compartments
 from ..processes import run
 from ..settings import TREE, LabError, Settings
+from .wine import forget_server
 
 BOOT_SECONDS = 120
 
@@ -77,7 +77,6 @@ def wait(settings: Settings, machine: Machine, before: str = "") -> None:
 
 
 def forget(settings: Settings) -> None:
-    """Remove what Wine keeps outside of the machines' disks: the folders of its servers' sockets."""
+    """Remove what Wine keeps outside of the machines' disks."""
     for prefix in settings.state.glob("nodes/*/root/prefix"):
-        status = prefix.stat()
-        shutil.rmtree(f"/tmp/.wine-0/server-{status.st_dev:x}-{status.st_ino:x}", ignore_errors=True)
+        forget_server(prefix)

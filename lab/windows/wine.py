@@ -45,6 +45,14 @@ def build_libraries(folder: Path) -> None:
         subprocess.run([*command, "-o", str(folder / name), str(STUB), "-lws2_32", "-lole32"], check=True)
 
 
+def forget_server(prefix: Path) -> None:
+    """Remove what the server of a prefix keeps outside of it: the folder in /tmp that its file `wineserver` names."""
+    name = prefix / "wineserver"
+    if name.exists():
+        shutil.rmtree(f"/tmp/{Path(name.read_text().strip()).name}", ignore_errors=True)
+        name.unlink()
+
+
 class WineMachine:
     """One machine. All that runs on it ends with `stop`, and nothing else does."""
 
@@ -95,6 +103,7 @@ class WineMachine:
         """End every program on it."""
         self._server("-k")
         self._server("-w")
+        forget_server(self.prefix)
 
     def reboot(self) -> None:
         """Stop and start; services of start type auto start again."""
