@@ -22,7 +22,7 @@ from . import openvswitch
 from .errors import UplinkError
 from .kernel import Facts, Interface, Kernel, write_settings
 from .managers.detect import by_name, manager_of
-from .managers.manager import SETTLE_SECONDS, within
+from .managers.manager import SETTLE_SECONDS, Manager, within
 from .record import (
     KEPT,
     MOVING,
@@ -163,8 +163,7 @@ class Machine:
         if record.datapath_type == "netdev":
             host_stack.write(nic.name, host_stack.SILENT)
         manager.adopt(record)
-        self._await(bridge, record.facts, manager.settled, dynamic=False)
-        self._check(bridge, record.facts)
+        self._check(bridge, record.facts, self._await(bridge, record.facts, manager.settled, dynamic=False))
 
     def keep(self, record: Record) -> None:
         """The move has been confirmed."""
@@ -179,8 +178,7 @@ class Machine:
         self._take_out(record, facts)
         manager.restore(record)
         nic = self.required(record.nic)
-        self._await(nic, facts, manager.settled, dynamic=False)
-        self._check(nic, facts)
+        self._check(nic, facts, self._await(nic, facts, manager.settled, dynamic=False))
 
     def undo(self, record: Record) -> None:
         """The state before, from whatever was reached. What cannot be done is logged and the rest is done."""
@@ -199,10 +197,13 @@ class Machine:
             lambda: self._take_out(record, record.facts),
             lambda: restore_files(record.before),
             lambda: manager.restore(record),
-            lambda: self._await(self.required(record.nic), record.facts, manager.settled, dynamic=True),
+            lambda: self._restored(record, manager),
         ):
             _try(record.nic, step)
         remove(record.nic, self.directory)
+
+    def _restored(self, record: Record, manager: Manager) -> None:
+        self._await(self.required(record.nic), record.facts, manager.settled, dynamic=True)
 
     def _take_out(self, record: Record, facts: Facts) -> None:
         """The NIC out of the bridge, with what the bridge had."""
@@ -239,14 +240,18 @@ class Machine:
 
     def _await(
         self, interface: Interface, facts: Facts, settled: Callable[[Interface], bool], *, dynamic: bool
-    ) -> None:
-        """Let the network manager finish; then add what it does not know of, with `dynamic` what it did not get too."""
+    ) -> bool:
+        """Let the network manager finish; then add what it does not know of, with `dynamic` what it did not get too.
+
+        Whether it has finished: an address may be there that was leased before, and that nobody will renew.
+        """
 
         def done() -> bool:
             return settled(interface) and self._missing(interface, facts) == ""
 
-        within(SETTLE_SECONDS, done)
+        finished = within(SETTLE_SECONDS, done)
         self._give(interface, facts, dynamic=dynamic)
+        return finished
 
     def _missing(self, interface: Interface, facts: Facts) -> str:
         """What an interface lacks to be what another was; addresses may have changed, not gone."""
@@ -261,9 +266,13 @@ class Machine:
             return f"{interface.name} has got no default route for {'IPv4' if family == 2 else 'IPv6'}"
         return ""
 
-    def _check(self, interface: Interface, facts: Facts) -> None:
+    def _check(self, interface: Interface, facts: Facts, finished: bool) -> None:
         if missing := self._missing(interface, facts):
             raise UplinkError(missing)
+        if not finished:
+            leased = any(address.dynamic for address in facts.addresses)
+            cause = ": no DHCP server or router has answered there" if leased else ""
+            raise UplinkError(f"the network manager has not finished with {interface.name}{cause}")
 
     # At boot
 
