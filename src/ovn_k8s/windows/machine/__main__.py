@@ -9,6 +9,7 @@ Requests:
     {"operation": "settle", "check": false, "directories": [...], "files": [...], "absent": [...],
      "firewall": [...], "services": [...], "prune": {"base": "…", "version": "…"}}
     {"operation": "reset", "check": false, "ctr": "C:\\…\\ctr.exe"}               all that `settle` has made
+    {"operation": "openvswitch", "check": false, "present": true, "remote": "tcp:127.0.0.1:6640", "chassis": {...}}
 The answer has `ok`; when that is false, `error`, and the exit status is 1. Everything is ASCII, because consoles differ
 in what else they pass.
 """
@@ -22,7 +23,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from . import containers, files, firewall, services, versions
+from . import containers, files, firewall, openvswitch, services, versions
 from .errors import MachineError
 from .files import Change
 from .record import Record
@@ -42,6 +43,13 @@ def answer(request: Mapping[str, Any]) -> Answer:
         return versions.check(base, version) if operation == "check" else {"paths": versions.use(base, version)}
     if operation in ("missing", "settle", "reset"):
         return _on_record(str(operation), request)
+    if operation == "openvswitch":
+        try:
+            chassis = openvswitch.Chassis(**request["chassis"])
+        except (KeyError, TypeError) as error:
+            raise MachineError(f"the request's chassis cannot be read: {error}") from error
+        dry, present = request.get("check") is True, request.get("present") is not False
+        return told(openvswitch.settle(str(request.get("remote")), chassis, present=present, dry=dry))
     raise MachineError(f"operation is {operation!r}, which is none of ours")
 
 

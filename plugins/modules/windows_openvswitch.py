@@ -1,0 +1,101 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the ovn_k8s.cluster authors
+"""Documentation of `windows_openvswitch`; the action plugin of the same name carries it out."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: windows_openvswitch
+short_description: Make a Windows host with Open vSwitch a chassis of OVN
+version_added: 0.1.0
+author: the ovn_k8s.cluster authors (@ovn-k8s)
+description:
+  - Sets in the database of Open vSwitch for Windows who the chassis is, where the southbound database is and with which
+    keys it is asked, makes the integration bridge, and puts the uplink into the bridge of the virtual adapter that HNS
+    has made.
+  - The machine needs Open vSwitch and OVN's C(ovn-controller) for Windows; this module installs neither.
+options:
+  name:
+    description: The C(system-id), which is also the common name of the certificate. It stays when the rest is removed.
+    type: str
+    required: true
+  address:
+    description: IPv4 address at which the tunnels of other chassis end.
+    type: str
+    required: true
+  southbound:
+    description: Where OVN's southbound database is, as V(ssl:192.0.2.11:6642).
+    type: str
+    required: true
+  uplink:
+    description: The physical adapter.
+    type: str
+    required: true
+  private_key:
+    description: Path of the key on the host.
+    type: str
+    required: true
+  certificate:
+    description: Path of its certificate on the host.
+    type: str
+    required: true
+  ca_certificate:
+    description: Path of the authority's certificate on the host.
+    type: str
+    required: true
+  encapsulation:
+    description: How packets are carried between chassis.
+    type: str
+    choices: [geneve, vxlan]
+    default: geneve
+  remote:
+    description: Where C(ovsdb-server) listens on the host.
+    type: str
+    default: tcp:127.0.0.1:6640
+  state:
+    description: V(absent) takes away what V(present) has made.
+    type: str
+    choices: [present, absent]
+    default: present
+  program_dir:
+    description: Folder of the bundle on the host.
+    type: str
+    default: 'C:\Program Files\ovn-k8s'
+requirements:
+  - ansible.windows on the control machine; M(ovn_k8s.cluster.windows_bundle) has run
+attributes:
+  check_mode:
+    description: Says what would change.
+    support: full
+  diff_mode:
+    description: Shows the rows.
+    support: full
+  idempotent:
+    description: A second run changes nothing.
+    support: full
+  platform:
+    description: Hosts that it works on.
+    support: full
+    platforms: windows
+"""
+
+EXAMPLES = r"""
+- name: Join OVN
+  ovn_k8s.cluster.windows_openvswitch:
+    name: win1
+    address: 10.20.0.21
+    southbound: ssl:10.20.0.11:6642
+    uplink: Ethernet
+    private_key: C:\ProgramData\ovn-k8s\pki\ovn.key
+    certificate: C:\ProgramData\ovn-k8s\pki\ovn.crt
+    ca_certificate: C:\ProgramData\ovn-k8s\pki\ca.crt
+"""
+
+RETURN = r"""
+changes:
+  description: What was (in check mode, would be) done.
+  type: list
+  elements: str
+  returned: success
+"""
