@@ -13,7 +13,7 @@ author: the ovn_k8s.cluster authors (@ovn-k8s)
 description:
   - Looks at machine, services and networks, tries the modules for HNS step by step on a network of its own
     (C(ovn-k8s-acceptance), 198.18.0.0/24), which it removes, and ends the service C(ovn-k8s) by force to see whether
-    Windows starts it again. Never fails because something is not as assumed: M(ovn_k8s.cluster.verify_report) does.
+    Windows starts it again. Never fails because something is not as assumed; M(ovn_k8s.cluster.verify_report) does.
   - The playbook C(windows_acceptance) uses it and makes a report.
 options:
   adapter:
