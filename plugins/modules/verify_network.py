@@ -191,7 +191,10 @@ def main() -> None:
     )
     options = module.params
     pods, waiting = (
-        [Pod(item["name"], item["node"], item["address"], int(item["number"])) for item in options[key]]
+        [
+            Pod(item["name"], item["node"], item["address"], int(item["number"]), bool(item.get("windows")))
+            for item in options[key]
+        ]
         for key in ("pods", "waiting")
     )
     nodes = [

@@ -26,10 +26,19 @@ options:
     type: str
     required: true
   nodes:
-    description: Names of the Kubernetes nodes.
+    description: Names of the Kubernetes nodes that run Linux.
     type: list
     elements: str
     default: []
+  windows_nodes:
+    description: Names of the Kubernetes nodes that run Windows.
+    type: list
+    elements: str
+    default: []
+  windows_image:
+    description: Image for the nodes that run Windows, with the same program.
+    type: str
+    default: localhost/netcheck:1
   image:
     description: Image that has the program C(netcheck) as its entry point and in its path.
     type: str
@@ -76,7 +85,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 pods:
-  description: The pods that run, with name, node, address and number.
+  description: The pods that run, with name, node, address, number and windows.
   returned: with O(state=started)
   type: list
   elements: dict
@@ -100,6 +109,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ovn_k8s.cluster.plugins.module_utils.verify.cluster_pods import (
     Kubectl,
     KubectlError,
+    Workers,
     leftovers,
     start,
     stop,
@@ -147,9 +157,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     for old in leftovers(kubectl):
         kubectl.run("delete", "namespace", old, "--ignore-not-found", "--wait=false")
     arrange_removal(kubectl, namespace, options["lifetime"])
-    pods, waiting, results = start(
-        kubectl, namespace, options["nodes"], options["image"], options["port"], options["timeout"]
-    )
+    workers = Workers(options["nodes"], options["image"], options["windows_nodes"], options["windows_image"])
+    pods, waiting, results = start(kubectl, namespace, workers, options["port"], options["timeout"])
     return {
         "changed": True,
         "pods": [asdict(pod) for pod in pods],
@@ -164,6 +173,8 @@ def main() -> None:
             "state": {"type": "str", "choices": ["started", "stopped"], "default": "started"},
             "namespace": {"type": "str", "required": True},
             "nodes": {"type": "list", "elements": "str", "default": []},
+            "windows_nodes": {"type": "list", "elements": "str", "default": []},
+            "windows_image": {"type": "str", "default": "localhost/netcheck:1"},
             "image": {"type": "str", "default": "localhost/netcheck:1"},
             "port": {"type": "int", "default": 8080},
             "timeout": {"type": "int", "default": 60},

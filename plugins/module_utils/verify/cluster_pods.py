@@ -58,7 +58,22 @@ def pod_name(node: str, number: int) -> str:
     return f"verify-{node.replace('.', '-')[:50].rstrip('-')}-{number + 1}"
 
 
-def manifests(namespace: str, nodes: Sequence[str], image: str, port: int) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Workers:
+    """The nodes that get pods, and the images of these."""
+
+    linux: Sequence[str]
+    image: str
+    windows: Sequence[str] = ()
+    windows_image: str = ""
+
+    @property
+    def names(self) -> list[str]:
+        """All of them."""
+        return [*self.linux, *self.windows]
+
+
+def manifests(namespace: str, workers: Workers, port: int) -> list[dict[str, Any]]:
     """The namespace, an identity without any right, and two pods on every node."""
     objects: list[dict[str, Any]] = [
         {
@@ -75,10 +90,22 @@ def manifests(namespace: str, nodes: Sequence[str], image: str, port: int) -> li
             "metadata": {"name": "verify", "namespace": namespace},
         },
     ]
-    for node in nodes:
-        for number in range(PER_NODE):
-            objects.append(_pod(namespace, node, number, image, port))
+    for node in workers.linux:
+        objects += [_pod(namespace, node, number, workers.image, port) for number in range(PER_NODE)]
+    for node in workers.windows:
+        pods = [_pod(namespace, node, number, workers.windows_image, port) for number in range(PER_NODE)]
+        objects += [_for_windows(pod) for pod in pods]
     return objects
+
+
+def _for_windows(pod: dict[str, Any]) -> dict[str, Any]:
+    """Without what the API server refuses in a pod for Windows."""
+    spec = pod["spec"]
+    spec["os"] = {"name": "windows"}
+    spec["securityContext"] = {"runAsNonRoot": True}
+    for container in spec["containers"]:
+        del container["securityContext"]
+    return pod
 
 
 def _pod(namespace: str, node: str, number: int, image: str, port: int) -> dict[str, Any]:
@@ -136,11 +163,11 @@ def leftovers(kubectl: Kubectl, older_than: float = 900) -> list[str]:
 
 
 def start(
-    kubectl: Kubectl, namespace: str, nodes: Sequence[str], image: str, port: int, timeout: float
+    kubectl: Kubectl, namespace: str, workers: Workers, port: int, timeout: float
 ) -> tuple[list[Pod], list[Pod], list[Result]]:
     """Start the pods and wait for them. Returns those that run, those that do not, and a line for each."""
     begun = time.monotonic()
-    listed = {"apiVersion": "v1", "kind": "List", "items": manifests(namespace, nodes, image, port)}
+    listed = {"apiVersion": "v1", "kind": "List", "items": manifests(namespace, workers, port)}
     kubectl.run("create", "--filename=-", data=json.dumps(listed))
     ready_after: dict[str, float] = {}
     while True:
@@ -149,7 +176,7 @@ def start(
         for item in items:
             if is_ready(item):
                 ready_after.setdefault(item["metadata"]["name"], passed)
-        if len(ready_after) == len(nodes) * PER_NODE or passed > timeout:
+        if len(ready_after) == len(workers.names) * PER_NODE or passed > timeout:
             break
         time.sleep(0.3)
     pods, waiting, results = [], [], []
@@ -157,10 +184,11 @@ def start(
     for item in sorted(items, key=lambda entry: str(entry["metadata"]["name"])):
         name = item["metadata"]["name"]
         node = item["spec"]["nodeSelector"]["kubernetes.io/hostname"]
+        windows = node in workers.windows
         number = int(item["metadata"]["annotations"]["ovn-k8s.io/verify-number"])
         if name in ready_after:
             address = item["status"]["podIP"]
-            pod = Pod(name, node, address, number)
+            pod = Pod(name, node, address, number, windows)
             pods.append(pod)
             results.append(Result("pod starts", node, pod.label, OK, address, milliseconds=1000 * ready_after[name]))
         else:
@@ -168,7 +196,9 @@ def start(
             if events.get(name):
                 why += f"; {events[name]}"
             hint = f"on {node}: journalctl -u kubelet -u containerd -u ovn-k8s-node; on the master: -u ovn-k8s-watcher"
-            pod = Pod(name, node, "", number)
+            if windows:
+                hint = f"on {node}: C:\\ProgramData\\ovn-k8s\\log\\ovn-k8s.log and the logs of kubelet and runtime"
+            pod = Pod(name, node, "", number, windows)
             waiting.append(pod)
             results.append(Result("pod starts", node, pod.label, FAILED, why, hint))
     return pods, waiting, results

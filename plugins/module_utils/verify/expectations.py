@@ -31,6 +31,7 @@ class Pod:
     node: str
     address: str
     number: int
+    windows: bool = False
 
     @property
     def label(self) -> str:
@@ -109,15 +110,25 @@ def pod_probes(here: Surroundings) -> dict[str, list[Probe]]:
         for neighbour in others:
             pod, peer = first[name], first[neighbour]
             found[pod.name].append(_between_pods(here, pod, peer, "pod to pod, across nodes"))
-            found[pod.name].append(_mtu(here, pod, peer, mtus.get(name)))
+            known = [mtu for mtu in (mtus.get(name), mtus.get(neighbour)) if mtu]
+            found[pod.name].append(_mtu(here, pod, peer, min(known, default=None)))
     for pod in first.values():
+        if pod.windows:
+            # Only what the overlay does. Services are kube-proxy's there, and the way out is the machine's own.
+            continue
         found[pod.name] += [_to_node(here, pod, node) for node in here.nodes if node.name in here.node_servers]
         found[pod.name] += _outward(here, pod)
     return found
 
 
 def _between_pods(here: Surroundings, pod: Pod, other: Pod, check: str) -> Probe:
-    if pod.node == other.node:
+    windows = next((one.node for one in (pod, other) if one.windows), "")
+    if windows:
+        hint = (
+            f"on {windows}: C:\\ProgramData\\ovn-k8s\\log\\ovn-k8s.log, Get-HnsNetwork, Get-HnsEndpoint; does the "
+            "underlay carry UDP port 4789? on the Linux node: ovs-ofctl dump-flows br-ext"
+        )
+    elif pod.node == other.node:
         hint = f"on {pod.node}: ovs-vsctl show; journalctl -u ovn-k8s-node -u ovn-controller"
     else:
         hint = (
@@ -194,16 +205,23 @@ def _outward(here: Surroundings, pod: Pod) -> list[Probe]:
 
 def skipped(here: Surroundings) -> list[Result]:
     """What cannot be checked with these settings, so that the report says so."""
+    reason = "not checked for Windows pods: services are kube-proxy's there, and the way out is the machine's own"
+    results = [
+        Result("pod to the outside", pod.label, "services, internet", SKIPPED, reason)
+        for pod in here.pods
+        if pod.windows and pod.number == 0
+    ]
     if here.external_address:
-        return []
+        return results
     return [
+        *results,
         Result(
             "pod to the outside",
             "pods",
             "internet",
             SKIPPED,
             "verify_external_address is not set: an address whose HTTP server says from where it is asked",
-        )
+        ),
     ]
 
 

@@ -54,6 +54,26 @@ def test_every_pair_is_probed() -> None:
     assert len(seen) == len(set(seen)) == 2 + 2 + 2 + 6 + 2 + 2
 
 
+WINDOWS = [Pod(f"verify-win1-{number + 1}", "win1", f"10.244.4.{3 + number}", number, True) for number in (0, 1)]
+
+
+def test_windows_pods_are_asked_what_the_overlay_does() -> None:
+    probes = pod_probes(here(pods=[*PODS, *WINDOWS]))
+    asked = [(probe.check, probe.target) for probe in probes["verify-win1-1"]]
+    assert asked == [
+        ("pod to pod, same node", "win1 pod 2"),
+        ("pod to pod, across nodes", "linux1 pod 1"),
+        ("largest packet", "linux1 pod 1"),
+        ("pod to pod, across nodes", "linux2 pod 1"),
+        ("largest packet", "linux2 pod 1"),
+    ]
+    to_windows = [probe for probe in probes["verify-linux1-1"] if probe.target == "win1 pod 1"]
+    # A Windows node does not say what to expect: the packet has to pass the Linux pod's interface.
+    assert [probe.mtu for probe in to_windows] == [None, 1400]
+    assert all("4789" in probe.hint for probe in to_windows if probe.kind == "dialogue")
+    assert [line.source for line in skipped(here(pods=[*PODS, *WINDOWS]))] == ["win1 pod 1"]
+
+
 def test_nodes_without_a_server_and_the_outside_can_be_left_out() -> None:
     probes = pod_probes(here(node_servers=frozenset({"master"}), external_address=""))
     kinds = [(probe.check, probe.target) for probe in probes["verify-linux1-1"]]

@@ -36,6 +36,12 @@ def check(
     return check_southbound(database, [NODE], [POD], "ns", "geneve")
 
 
+def test_windows_pods_have_no_port() -> None:
+    database = Database(parse_schema(json.loads(SCHEMA.read_text(encoding="utf-8"))))
+    pod = Pod("verify-win1-1", "win1", "10.244.4.3", 0, True)
+    assert check_southbound(database, [], [pod], "ns", "geneve") == []
+
+
 def test_all_is_well() -> None:
     node, pod = check()
     assert (node.status, node.detail) == ("ok", "geneve 172.30.0.12, k8s-linux1 is up")
