@@ -15,8 +15,9 @@ description:
 author:
   - The ovn_k8s.cluster authors (@ovn-k8s)
 notes:
-  - 'Variables of each host: C(ovn_chassis), its name; C(ovn_hostname); C(ovn_encapsulations), a list of dictionaries with
-    C(type), C(ip) and C(options); C(ovn_encap_ip) and C(ovn_encap_type), those of the first; C(ovn_bridge_mappings), a
+  - 'Variables of each host: C(ovn_chassis), its name; C(ovn_hostname); C(ovn_encapsulations), a list of dictionaries
+    with C(type), C(ip) and C(options); C(ovn_encap_ip) and C(ovn_encap_type), those of the first;
+    C(ovn_bridge_mappings), a
     dictionary of physical networks to bridges; C(ovn_gateway), whether it may be a gateway; C(ovn_cms_options),
     C(ovn_transport_zones), C(ovn_datapath_type), C(ovn_nb_cfg), C(ovn_external_ids), C(ovn_other_config).'
 extends_documentation_fragment:
@@ -39,8 +40,8 @@ options:
       - name: OVN_SB_DB
   private_key:
     description:
-      - Path of the PEM file with our private key. Needed for a remote that starts with V(ssl:). A relative path starts at
-        the inventory file's folder.
+      - Path of the PEM file with our private key. Needed for a remote that starts with V(ssl:). A relative path starts
+        at the inventory file's folder.
     type: str
   certificate:
     description:
