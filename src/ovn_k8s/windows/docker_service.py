@@ -11,11 +11,11 @@ from typing import Any
 import pywintypes
 import win32event
 import win32file
-import win32pipe
 import winerror
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
+BUSY_SECONDS = 0.05
 CLOSED = frozenset({winerror.ERROR_BROKEN_PIPE, winerror.ERROR_PIPE_NOT_CONNECTED, winerror.ERROR_NO_DATA})
 
 
@@ -155,4 +155,4 @@ def _opened(path: str) -> Any:
         except pywintypes.error as error:
             if error.winerror != winerror.ERROR_PIPE_BUSY or time.monotonic() > deadline:
                 raise OSError(f"{path}: {error.strerror}; does the Docker Engine run?") from error
-        win32pipe.WaitNamedPipe(path, 1000)
+        time.sleep(BUSY_SECONDS)
