@@ -167,7 +167,7 @@ def test_tear_down_leaves_nothing_of_ours(northbound: Client) -> None:
 def routes_out(database) -> set[str]:
     """The next hops of the cluster router's default routes."""
     rows = database.rows("Logical_Router_Static_Route")
-    return {row.columns["nexthop"] for row in rows if row.columns["external_ids"]["ovn-k8s-id"].endswith("/egress")}
+    return {row.columns["nexthop"] for row in rows if row.columns["external_ids"]["ovn-k8s-id"].startswith("exit/")}
 
 
 def test_a_gateway_that_is_removed_leaves_nothing(northbound: Client) -> None:

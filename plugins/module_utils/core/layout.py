@@ -26,6 +26,8 @@ from .topology import (
     Gateway,
     Node,
     cluster_topology,
+    exit_owner,
+    exit_route,
     foreign_node_topology,
     gateway_owner,
     gateway_router,
@@ -162,9 +164,11 @@ def lay_out(request: Request, actual: Database) -> Layout:
             rows += node_topology(router, Node(node.name, node.address, subnets[node.name]))
     for gateway in with_join_addresses(request.gateways, request.join, actual):
         rows += gateway_topology(router, request.cluster, request.join, gateway)
+        rows.append(exit_route(router, gateway.name, gateway.join_address))
     owners = [CLUSTER_OWNER]
     owners += [node_owner(name) for name in (*(node.name for node in request.nodes), *request.absent_nodes)]
-    owners += [gateway_owner(name) for name in (*(g.name for g in request.gateways), *request.absent_gateways)]
+    for name in (*(gateway.name for gateway in request.gateways), *request.absent_gateways):
+        owners += [gateway_owner(name), exit_owner(name)]
     return Layout(plan(rows, actual, owners=owners, unchanged=grounds_of_choice(router)), subnets)
 
 
@@ -179,7 +183,7 @@ def grounds_of_choice(router: str) -> tuple[tuple[str, str, str], ...]:
 
 def tear_down(actual: Database) -> Plan:
     """Plan the removal of everything that layouts have made."""
-    kinds = ("node/", "gateway/", "hybrid/")
+    kinds = ("node/", "gateway/", "exit/", "hybrid/")
     return plan(
         [],
         actual,

@@ -20,6 +20,8 @@ CLUSTER_OWNER = "cluster"
 JOIN_SWITCH = "join"
 LOAD_BALANCER_GROUP = "clusterLBGroup"
 CLUSTER_ROUTER_KEY = "k8s-cluster-router"
+CLOSED = "closed"
+"""The route table of the default routes that are not to be used."""
 NODE_SUBNET_KEY = "node_subnet"
 """An external id: on a node's own port, from where northd carries it to the node; on `subnet_record` as the record."""
 
@@ -64,6 +66,11 @@ def subnet_record(name: str) -> str:
 def gateway_owner(name: str) -> str:
     """The owner that a gateway's rows carry."""
     return f"gateway/{name}"
+
+
+def exit_owner(gateway: str) -> str:
+    """The owner of the cluster's default route by a gateway, which the watcher closes while the gateway is silent."""
+    return f"exit/{gateway}"
 
 
 def gateway_router(name: str) -> str:
@@ -147,7 +154,6 @@ def gateway_topology(router: str, cluster: IPv4Network, join: IPv4Network, gatew
     yield _router_port(port, name, gateway.mac, str(gateway.address), owner, {"gateway-physical-ip": "yes"})
     yield _to_router(f"etor-{name}", outside, port, owner)
     yield _route(f"{owner}/pods", name, str(cluster), cluster_join_address(join), owner)
-    yield _route(f"{owner}/egress", router, "0.0.0.0/0", gateway.join_address, owner)
     for network in gateway.source_networks:
         route = _route(f"{owner}/source/{network}", router, str(network), gateway.join_address, owner)
         yield replace(route, columns={**route.columns, "policy": "src-ip"})
@@ -160,6 +166,18 @@ def gateway_topology(router: str, cluster: IPv4Network, join: IPv4Network, gatew
         owner,
         Parent("Logical_Router", name, "nat"),
     )
+
+
+def exit_route(router: str, gateway: str, join_address: IPv4Address, is_open: bool | None = None) -> Row:
+    """The cluster's default route by a gateway; OVN shares connections out among those of several gateways.
+
+    A closed one stands in a route table that no port uses. None leaves it as it is.
+    """
+    owner = exit_owner(gateway)
+    route = _route(f"{owner}/default", router, "0.0.0.0/0", join_address, owner)
+    if is_open is None:
+        return route
+    return replace(route, columns={**route.columns, "route_table": "" if is_open else CLOSED})
 
 
 def _join(router: str, address: IPv4Address, join: IPv4Network, owner: str) -> Iterator[Row]:

@@ -8,7 +8,7 @@ import gc
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ovn_k8s.core.ipam import AddressBook
@@ -20,15 +20,17 @@ from ovn_k8s.core.services import EndpointSlice, Service, endpoint_slice_from_ap
 from ovn_k8s.daemon.metrics import Gauge, Metric, Sample, exposition
 from ovn_k8s.kubernetes.api import Api
 from ovn_k8s.kubernetes.informer import Informer
+from ovn_k8s.ovsdb.errors import ConnectionFailed
 from ovn_k8s.ovsdb.monitor import Monitor
 from ovn_k8s.ovsdb.replica import Replica
 
-from . import gateways, hybrid, nodes, pods, policies, services
+from . import exits, gateways, hybrid, nodes, pods, policies, services
 from .annotations import Annotator
 from .config import Config
 from .events import EventRecorder
 from .leadership import Leadership
 from .node_annotations import NodeAnnotator
+from .reachability import Reachability
 from .workqueue import Key, WorkQueue
 from .writer import Writer
 
@@ -41,7 +43,9 @@ TABLES = {
     ),
     "Logical_Router_Policy": Monitor(("priority", "match", "action", "nexthops", "external_ids")),
     "Logical_Router_Port": Monitor(("name", "mac", "networks", "external_ids")),
-    "Logical_Router_Static_Route": Monitor(("ip_prefix", "nexthop", "output_port", "policy", "external_ids")),
+    "Logical_Router_Static_Route": Monitor(
+        ("ip_prefix", "nexthop", "output_port", "policy", "route_table", "external_ids"),
+    ),
     "Logical_Switch": Monitor(
         ("name", "ports", "load_balancer", "load_balancer_group", "other_config", "external_ids"),
     ),
@@ -100,6 +104,9 @@ class Watcher:
             writer=True,
         )
         self.southbound = self._follow_gateways(config)
+        self.reachability = Reachability(
+            self._gateways_to_ask, lambda name: self.queue.add(Key(exits.KIND, "", name), urgent=True)
+        )
         self.leadership = Leadership(self._api, lambda: not self.missing())
         self.annotator = Annotator(
             self._api, self.pods, busy=lambda: len(self.queue) > 0, leads=lambda: self.leadership.term > 0
@@ -123,6 +130,7 @@ class Watcher:
                 self.node_handler,
                 self.hybrid,
                 *self._gateway_handlers(config),
+                exits.ExitHandler(self.reachability.verdict),
                 services.ServiceHandler(self.services, self.slices),
             ],
             policies.Policies(self.pods, self.namespaces, self.policies, self.book),
@@ -151,6 +159,7 @@ class Watcher:
     def stop(self) -> None:
         """Finish the transaction under way, write nothing more, then let another one lead, and end."""
         self._stop.set()
+        self.reachability.stop()
         self.writer.stop()
         self.annotator.stop()
         self.node_annotator.stop()
@@ -228,6 +237,7 @@ class Watcher:
         self.annotator.start()
         self.node_annotator.start()
         self.events.start()
+        self.reachability.start()
 
     def _database_synced(self) -> None:
         if self.writer.alive:
@@ -252,6 +262,13 @@ class Watcher:
     def _gateway_handlers(self, config: Config) -> list[gateways.GatewayHandler]:
         networks = gateways.Networks(config.cluster_cidr, config.join_cidr)
         return [gateways.GatewayHandler(self.southbound, networks, config.gateways)] if self.southbound else []
+
+    def _gateways_to_ask(self) -> Mapping[str, str]:
+        with self.replica.lock:
+            try:
+                return exits.probe_targets(self.replica.database)
+            except ConnectionFailed:
+                return {}
 
     def _node_changed(self, old: ClusterNode | None, new: ClusterNode | None) -> None:
         key = self.node_handler.told(old, new)
@@ -322,6 +339,11 @@ class Watcher:
                 "ovn_k8s_watcher_leader",
                 "1 on the one watcher that writes, 0 on those that stand by.",
                 lambda: float(self.leadership.term > 0),
+            ),
+            Gauge(
+                "ovn_k8s_watcher_gateway_reachable",
+                "1 for a gateway that answers, 0 for one that does not; none where there is but one gateway.",
+                lambda: [({"gateway": name}, float(up)) for name, up in self.reachability.verdicts().items()],
             ),
             Gauge("ovn_k8s_watcher_ready", "1 when all is in step.", lambda: float(not self.ready())),
         ]

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the ovn_k8s.cluster authors
+"""Two gateways on a real OVN with the watcher: both are used, one that dies is left, one that comes back is used."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from pathlib import Path
+
+import pytest
+import service_rig
+from control_plane import ControlPlane, find_programs
+from northbound import WatcherProcess
+from small_ovn import Node, SmallOvn, eventually, mac, run
+from traffic import ECHO
+
+from ovn_k8s.core.layout import TABLES, Request, WantedGateway, WantedNode, lay_out
+from ovn_k8s.ovsdb.client import Client
+from ovn_k8s.ovsdb.remote import parse_remotes
+
+LONGEST_GAP_S = 3.0
+NEXTHOP, INTERNET = "192.0.2.1", "198.51.100.1"
+ASK = f"""
+import socket
+with socket.create_connection(("{INTERNET}", 9000), 0.4) as connection:
+    connection.send(b"x")
+    print(connection.recv(64).decode().rpartition(":")[0])
+"""
+"""A new connection to the internet; prints the source address that it sees. OVS shares UDP out by address alone."""
+
+
+class Site:
+    """Nodes `master` and `worker` with a pod, gateways `gwa` and `gwb` with a NIC each to one internet.
+
+    The node port of `master` is in the namespace of the test, where the API server and the watcher run.
+    """
+
+    def __init__(self) -> None:
+        self.stack = contextlib.ExitStack()
+        self.ovn = SmallOvn()
+        self.internet, self.pod = f"{self.ovn.prefix}-wan", f"{self.ovn.prefix}-wpod"
+
+    def start(self) -> None:
+        self.stack.callback(self.ovn.stop)
+        self.ovn.start()
+        self.ovn.nbctl("set", "logical_router", "cluster", "external_ids:ovn-k8s-owner=cluster")
+        self._internet()
+        self.chassis = {name: self.ovn.add_node(name, topology=False) for name in ("master", "worker", "gwa", "gwb")}
+        for node in self.chassis.values():
+            service_rig._take_underlay(node)
+        gateways = [self._add_nic(self.chassis[name], number) for number, name in ((12, "gwa"), (13, "gwb"))]
+        request = Request(
+            "cluster",
+            IPv4Network("10.244.0.0/16"),
+            24,
+            IPv4Network("100.64.0.0/16"),
+            [WantedNode(n.name, IPv4Address(n.address), IPv4Network(n.subnet)) for n in self.chassis.values()],
+            gateways,
+        )
+        with Client(parse_remotes(f"unix:{self.ovn.northbound}"), "OVN_Northbound") as client:
+            client.converge(TABLES, lambda database: lay_out(request, database).plan)
+        for name in ("gwa", "gwb"):
+            service_rig._own_port(self.chassis[name])
+        self._master_port(self.chassis["master"])
+        # A port of nobody's, which the watcher leaves alone.
+        hardware = f"{mac('10.244.12.3')} 10.244.12.3"
+        self.ovn.nbctl("lsp-add", "worker", "by-hand", "--", "lsp-set-addresses", "by-hand", hardware)
+        self.stack.callback(run, "ip", "netns", "delete", self.pod, check=False)
+        service_rig._interface(self.chassis["worker"], self.pod, "pod3", "by-hand", "10.244.12.3")
+        self._watcher()
+
+    def _internet(self) -> None:
+        run("ip", "netns", "add", self.internet)
+        self.stack.callback(run, "ip", "netns", "delete", self.internet, check=False)
+        for arguments in (
+            ("link", "set", "lo", "up"),
+            ("link", "add", "wan", "type", "bridge"),
+            ("link", "set", "wan", "up"),
+            ("address", "add", f"{NEXTHOP}/24", "dev", "wan"),
+            ("address", "add", f"{INTERNET}/32", "dev", "lo"),
+        ):
+            run("ip", "-n", self.internet, *arguments)
+        enter = ("nsenter", f"--net=/run/netns/{self.internet}")
+        server = subprocess.Popen([*enter, sys.executable, str(ECHO), "serve", "tcp", INTERNET, "9000"])
+        self.stack.callback(server.wait, 10)
+        self.stack.callback(server.kill)
+
+    def _add_nic(self, node: Node, number: int) -> WantedGateway:
+        address = f"02:00:00:00:03:{number}"
+        run("ip", "link", "add", "ext0", "address", address, "netns", node.netns, "type", "veth", "peer", "name",
+            node.name, "netns", self.internet)  # fmt: skip
+        run("ip", "-n", self.internet, "link", "set", node.name, "master", "wan", "up")
+        for namespace, device in ((node.netns, "ext0"), (self.internet, node.name), (self.internet, "wan")):
+            run("nsenter", f"--net=/run/netns/{namespace}", "ethtool", "-K", device, "tx", "off")
+        node.enter("ip", "link", "set", "ext0", "up")
+        eventually(lambda: "br-int" in node.vsctl("list-br"), "br-int exists")
+        node.vsctl("add-port", "br-int", "ext0", "--", "set", "interface", "ext0",
+                   f"external_ids:iface-id=ext0_{node.name}")  # fmt: skip
+        outside = IPv4Interface(f"192.0.2.{number}/24")
+        return WantedGateway(node.name, node.name, "ext0", outside, IPv4Address(NEXTHOP), address)
+
+    def _master_port(self, node: Node) -> None:
+        """A veth pair whose inner end, with the node's address, is here."""
+        own, router = node.subnet.replace("0/24", "2"), node.subnet.replace("0/24", "1")
+        run("ip", "link", "add", "k8s-master", "address", mac(own), "mtu", "1400", "type", "veth", "peer", "name",
+            "k8s-port", "netns", node.netns)  # fmt: skip
+        self.stack.callback(run, "ip", "link", "delete", "k8s-master", check=False)
+        node.enter("ip", "link", "set", "k8s-port", "up")
+        eventually(lambda: "br-int" in node.vsctl("list-br"), "br-int exists")
+        node.vsctl("add-port", "br-int", "k8s-port", "--", "set", "interface", "k8s-port",
+                   "external_ids:iface-id=k8s-master")  # fmt: skip
+        run("ethtool", "-K", "k8s-master", "tx", "off")
+        run("ip", "address", "add", f"{own}/24", "dev", "k8s-master")
+        run("ip", "link", "set", "k8s-master", "up")
+        run("ip", "route", "add", "10.244.0.0/16", "via", router)
+
+    def _watcher(self) -> None:
+        programs = find_programs()
+        assert programs is not None
+        folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="gateways-")))
+        plane = ControlPlane(programs, folder / "control-plane")
+        self.stack.callback(plane.stop)
+        plane.start()
+        self.watcher = WatcherProcess(folder / "watcher", f"unix:{self.ovn.northbound}", plane.kubeconfig("watcher"))
+        self.stack.callback(self.watcher.stop)
+        self.watcher.start()
+
+    def new_flow(self) -> str:
+        """The source that the internet sees of a new connection, or an empty string when nobody answers in time."""
+        try:
+            return run("nsenter", f"--net=/run/netns/{self.pod}", sys.executable, "-ISc", ASK).strip()
+        except AssertionError:
+            return ""
+
+    def sources(self, count: int = 16) -> set[str]:
+        """The sources of many new connections."""
+        with ThreadPoolExecutor(2) as pool:
+            return set(pool.map(lambda _: self.new_flow(), range(count)))
+
+    def kill(self, name: str) -> None:
+        """What a power cut leaves of a gateway's part in the network."""
+        for daemon in ("ovn-controller", "ovs-vswitchd"):
+            self.chassis[name].stop_daemon(daemon, kill=True)
+
+    def revive(self, name: str) -> None:
+        """Start it again."""
+        node = self.chassis[name]
+        node.start_switch()
+        eventually(lambda: "br-phy" in node.enter("ip", "-br", "link"), "br-phy exists")
+        node.enter("ip", "address", "replace", f"{node.address}/24", "dev", "br-phy")
+        node.enter("ip", "link", "set", "br-phy", "up")
+        own, port = node.subnet.replace("0/24", "2"), f"k8s-{name}"
+        eventually(lambda: port in node.enter("ip", "-br", "link"), f"{port} exists")
+        node.enter("ip", "address", "replace", f"{own}/24", "dev", port)
+        node.enter("ip", "link", "set", port, "up")
+        node.enter("ethtool", "-K", port, "tx", "off")
+        node.enter("ip", "route", "replace", "10.244.0.0/16", "via", node.subnet.replace("0/24", "1"))
+        node.start_controller()
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    if reason := service_rig.missing():
+        pytest.skip(reason)
+    site = Site()
+    try:
+        site.start()
+        yield site
+    finally:
+        site.stack.close()
+
+
+BOTH = {"192.0.2.12", "192.0.2.13"}
+
+
+def test_both_gateways_are_used_and_a_dead_one_is_left(site: Site) -> None:
+    eventually(lambda: site.sources() == BOTH, "new connections leave by both gateways", seconds=60)
+    eventually(
+        lambda: 'gateway="gwb"} 1' in site.watcher.get("/metrics")[1], "the watcher has heard of both", seconds=30
+    )
+    began = time.monotonic()
+    site.kill("gwb")
+    last_failure = 0.0
+    with ThreadPoolExecutor(2) as pool:
+        while time.monotonic() - began < 8:
+            asked = time.monotonic() - began
+            if not all(pool.map(lambda _: site.new_flow(), range(4))):
+                last_failure = time.monotonic() - began
+                assert asked < 8
+    print(json.dumps({"name": "gateway_failover_gap_s", "value": round(last_failure, 2), "unit": "s"}))
+    assert last_failure > 0, "nothing failed: the dead gateway was not in use"
+    assert last_failure <= LONGEST_GAP_S + 0.5, "the last failure may have begun 0.4 s before it was known"
+    assert site.sources() == {"192.0.2.12"}
+
+
+def test_a_gateway_that_comes_back_is_used_again(site: Site) -> None:
+    site.revive("gwb")
+    eventually(lambda: site.sources() == BOTH, "new connections leave by both gateways", seconds=60)
+
+
+def test_the_last_gateway_stays_in_use_when_none_answers(site: Site) -> None:
+    site.kill("gwb")
+    eventually(lambda: site.sources() == {"192.0.2.12"}, "gwb is left", seconds=30)
+    site.kill("gwa")
+    time.sleep(5)
+    assert closed(site) == {"exit/gwb/default"}
+    site.revive("gwa")
+    eventually(lambda: site.sources() == {"192.0.2.12"}, "gwa serves again", seconds=60)
+
+
+def closed(site: Site) -> set[str]:
+    """The names of the ways out that are closed."""
+    with Client(parse_remotes(f"unix:{site.ovn.northbound}"), "OVN_Northbound") as client:
+        rows = client.snapshot(["Logical_Router_Static_Route"]).rows("Logical_Router_Static_Route")
+        return {row.columns["external_ids"]["ovn-k8s-id"] for row in rows if row.columns["route_table"]}
