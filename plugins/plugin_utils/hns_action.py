@@ -17,7 +17,7 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleE
 
 from ..module_utils.core.hns.errors import HnsError
 from ..module_utils.core.hns.options import read_wanted
-from .bundle_action import Answer, BundleAction
+from .bundle_action import Answer, BundleAction, NoBundle
 
 PROGRAM = "bin\\ovn-k8s-hns.exe"
 """Of whichever version of the bundle is in use on the host."""
@@ -46,7 +46,12 @@ class HnsAction(BundleAction):
             raise AnsibleActionFail(str(error)) from error
         request = {"wanted": wanted, "replace": arguments["replace"], "force": arguments.get("force", False)}
         self._program_dir = arguments["program_dir"]
-        plan = self.hns({"operation": "plan", **request})
+        try:
+            plan = self.hns({"operation": "plan", **request})
+        except NoBundle:
+            if not self._task.check_mode:
+                raise
+            return {"changed": True, "actions": ["what the bundle would find, which is not installed yet"]}
         result = {"changed": plan["changed"], "actions": plan["actions"], "disruptive": plan["disruptive"]}
         result["diff"] = plan["diff"]
         if plan["changed"] and not self._task.check_mode:
