@@ -21,14 +21,13 @@ def environment(settings: Settings) -> dict[str, str]:
     path = [str(settings.state / "binaries"), os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")]
     if tools().is_dir():
         path.insert(0, f"{tools()}/bin")
-    inventories = [tree / "inventories/lab", *([tree / "inventories/lab-windows"] if settings.windows else [])]
     return {
         **os.environ,
         "PATH": ":".join(path),
         "LAB_NAME": settings.name,
         "LAB_STATE": str(settings.state),
         "KUBECONFIG": str(settings.state / "pki/admin.kubeconfig"),
-        "ANSIBLE_INVENTORY": os.environ.get("ANSIBLE_INVENTORY", ",".join(map(str, inventories))),
+        "ANSIBLE_INVENTORY": os.environ.get("ANSIBLE_INVENTORY", str(tree / "inventories/lab")),
         "ANSIBLE_CONFIG": str(tree / "ansible.cfg"),
         "ANSIBLE_COLLECTIONS_PATH": str(_collections(tree)),
         "ANSIBLE_SSH_CONTROL_PATH_DIR": str(settings.state / "ssh/control"),

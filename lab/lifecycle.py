@@ -45,6 +45,7 @@ def up(settings: Settings) -> None:
         for name, folder in (("packages", package_folder), ("binaries", programs), ("images", image_folder)):
             _point(settings.state / name, folder)
         if settings.windows:
+            _point(settings.state / "windows-parts", power.bundle_parts(cache))
             _point(settings.state / "windows-binaries", Path(record["windows"]) / "binaries")
         keys.ensure(settings)
         network.build(settings)

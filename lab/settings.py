@@ -69,7 +69,7 @@ class Settings:
             mirror=env.get("LAB_MIRROR", "http://deb.debian.org/debian"),
             underlay_mtu=int(mtu),
             binaries=Path(binaries).absolute() if binaries else None,
-            windows=env.get("LAB_WINDOWS", "0") not in ("", "0"),
+            windows=env.get("LAB_WINDOWS", "1") not in ("", "0"),
         )
 
     def namespace(self, part: str) -> str:

@@ -29,6 +29,16 @@ def base(cache: Cache) -> Path:
     return cache.entry("windows", "a Windows machine made of Wine", inputs, make)
 
 
+def bundle_parts(cache: Cache) -> Path:
+    """The parts of the Windows bundle; fetched once."""
+    sources = [TREE / "windows/parts.py", TREE.parent / "plugins/plugin_utils/windows_parts.py"]
+
+    def make(folder: Path) -> None:
+        run([tools() / "bin/python", "-m", "lab.windows.parts", folder], cwd=TREE.parent)
+
+    return cache.entry("windows-parts", "parts of the Windows bundle", sources, make)
+
+
 def ensure_disk(settings: Settings, machine: Machine, cached: Path) -> None:
     """Have the disk of a machine that is off mounted: what it writes lies over the base."""
     folder = settings.node(machine.name)

@@ -56,7 +56,7 @@ def read(words: list[str], drive: Drive, hostname: str) -> Settings:
         configuration = yaml.safe_load(drive.read(given["config"]))
         access = _access(yaml.safe_load(drive.read(given["kubeconfig"])), drive)
     except (OSError, KeyError, IndexError, TypeError, yaml.YAMLError) as error:
-        raise Refused(f"a file of the kubelet cannot be read: {error!r}") from error
+        raise Refused(f"a file of the kubelet cannot be read: {error}") from error
     if configuration.get("kind") != "KubeletConfiguration":
         raise Refused(f"{given['config']} is no KubeletConfiguration")
     if configuration.get("cgroupsPerQOS", True) or configuration.get("enforceNodeAllocatable", ["pods"]) not in (
