@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), *(str(HERE.parent / folder) for folder in ("services", "watcher", "node"))]
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent.parent / "services"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "watcher"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "node"))
 
 import rig
 from traffic import Traffic
