@@ -114,9 +114,7 @@ from ansible_collections.ovn_k8s.cluster.plugins.module_utils.core.content impor
 from ansible_collections.ovn_k8s.cluster.plugins.module_utils.core.errors import InvalidValue, PlanError
 from ansible_collections.ovn_k8s.cluster.plugins.module_utils.core.schema import Schema
 from ansible_collections.ovn_k8s.cluster.plugins.module_utils.database_module import NORTHBOUND, connect, create, fail
-from ansible_collections.ovn_k8s.cluster.plugins.module_utils.northbound.build import selection
-from ansible_collections.ovn_k8s.cluster.plugins.module_utils.northbound.catalogue import KINDS
-from ansible_collections.ovn_k8s.cluster.plugins.module_utils.northbound.network import document
+from ansible_collections.ovn_k8s.cluster.plugins.module_utils.northbound.network import EVERYTHING, document
 from ansible_collections.ovn_k8s.cluster.plugins.module_utils.ovsdb.errors import OvsdbError
 
 try:
@@ -167,7 +165,7 @@ def main() -> None:
     try:
         with connect(module, NORTHBOUND) as client:
             if module.params["network"]:
-                content = client.snapshot(selection(KINDS))
+                content = client.snapshot(EVERYTHING)
                 found: Mapping[str, Any] = document(content, owner)
             else:
                 names = checked_tables(client.schema, module.params["tables"])

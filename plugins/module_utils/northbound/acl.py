@@ -21,6 +21,7 @@ KIND = Kind(
     text="The rules. A rule is known by its switch or port group, tier, direction, priority and match.",
     key=("tier", "direction", "priority", "match"),
     nameless=True,
+    found_by=("priority", "match"),
     holders=(
         Holder("switch", "Logical_Switch", "acls", "The logical switch that has the rule."),
         Holder("port_group", "Port_Group", "acls", "The port group that has the rule, in place of a switch."),

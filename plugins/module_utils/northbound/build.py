@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from ..core.database import Database, StoredRow
 from ..core.errors import DuplicateRow, InvalidValue
 from ..core.rows import MapPatch, Parent, Ref, Row, SetPatch
 from ..core.schema import Table
+from ..ovsdb.client import Condition, Rows
 from .kind import Children, Holder, Item, Kind, Option, told_apart
 from .reading import options_from
 
@@ -289,26 +290,59 @@ def _written(option: Option, value: Any) -> Any:
     return Ref(option.refers, value) if value else None
 
 
-def selection(kinds: Iterable[Kind]) -> dict[str, tuple[str, ...]]:
-    """The tables and columns that objects of these kinds are compared with; a schema need not have all of them."""
-    wanted: dict[str, set[str]] = {"NB_Global": {"external_ids"}}
-    for kind in kinds:
-        for table, columns in _columns_read(kind):
-            wanted.setdefault(table, {"name", "external_ids"}).update(columns)
-    return {table: tuple(sorted(columns)) for table, columns in wanted.items()}
+FEW = 50
+"""As many objects are asked for one by one; of more, the whole table is read."""
+
+NAMED_BY = {"BFD": ("logical_port", "dst_ip"), "DNS": ("external_ids",), "DHCP_Options": ("external_ids",)}
+"""Columns that name a row, for tables that are referred to and have no column `name`."""
+
+Selection = Mapping[str, Rows]
 
 
-def _columns_read(kind: Kind) -> Iterator[tuple[str, Iterable[str]]]:
-    yield kind.table, (option.stored_in for option in kind.options if not option.local)
+def selection(kinds: Mapping[Kind, Sequence[Item] | None]) -> Selection:
+    """The tables, columns and rows that objects are compared with; a schema need not have all of them.
+
+    Of each kind the objects that are given, or, for None, all.
+    """
+    parts = [("NB_Global", Rows(("external_ids",)))]
+    for kind, items in kinds.items():
+        parts += _parts(kind, items)
+    columns: dict[str, set[str]] = {}
+    wheres: dict[str, list[tuple[Condition, ...]]] = {}
+    for table, rows in parts:
+        columns.setdefault(table, set()).update(rows.columns)
+        wheres.setdefault(table, []).append(rows.where)
+    return {
+        table: Rows(tuple(sorted(columns[table])), sum(where, ()) if all(where) else ())
+        for table, where in wheres.items()
+    }
+
+
+def _parts(kind: Kind, items: Sequence[Item] | None) -> Iterator[tuple[str, Rows]]:
+    own = {option.stored_in for option in kind.options if not option.local}
+    few = items is not None and len(items) <= FEW
+    yield kind.table, Rows(("name", "external_ids", *own), _conditions(kind, items or ()) if few else ())
     for option in kind.options:
         if option.refers:
-            yield option.refers, NAMED_BY.get(option.refers, ())
+            yield option.refers, Rows(NAMED_BY.get(option.refers, ("name",)))
         if option.children:
-            yield option.children.table, (part.stored_in for part in option.children.options)
+            parts = (part.stored_in for part in option.children.options)
+            yield option.children.table, Rows(("name", "external_ids", *parts))
     for holder in kind.holders:
-        yield holder.table, (holder.column,)
-    yield from (kind.related or {}).items()
+        named = {item.get(holder.option) for item in items or ()} - {None}
+        where = tuple((("name", "==", name),) for name in sorted(map(str, named))) if few and kind.nameless else ()
+        if where or not (few and kind.nameless):
+            yield holder.table, Rows(("name", "external_ids", holder.column), where)
+    for table, columns in (kind.related or {}).items():
+        yield table, Rows(("name", "external_ids", *columns))
 
 
-NAMED_BY = {"BFD": ("logical_port", "dst_ip")}
-"""Columns that name a row, for tables that are referred to and have no column `name`."""
+def _conditions(kind: Kind, items: Iterable[Item]) -> tuple[Condition, ...]:
+    """Which rows the objects can be; all rows where that cannot be said."""
+    if kind.key == ("name",) and kind.table in NAMED_BY:
+        return ()
+    options = {option.name: option for option in kind.options}
+    by = [options[name] for name in kind.found_by or kind.key]
+    conditions = {tuple((option.stored_in, "==", item.get(option.name)) for option in by) for item in items}
+    whole = any(value is None for condition in conditions for _column, _function, value in condition)
+    return () if whole else tuple(sorted(conditions, key=str))

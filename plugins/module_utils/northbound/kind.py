@@ -99,7 +99,7 @@ def _nothing_more(_kind: Kind, _item: Item, _owner: str, _actual: Database) -> I
     return iter(())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Kind:
     """A kind of object.
 
@@ -108,7 +108,8 @@ class Kind:
     `nameless` kind, those that do so among the objects of one holder. `complaint` says what no schema would notice,
     `completed` fills in what follows from other options, `further` gives rows beside the object's own, `displaced`
     names objects that must go for it (two that displace each other `exclude_each_other`), `noticed` gives the
-    options that only show beside the other objects. `related` names further tables, and columns, to read.
+    options that only show beside the other objects. `related` names further tables, and columns, to read;
+    `found_by` those key options by which rows are asked for, if not all: such as every row has a value of.
     """
 
     module: str
@@ -127,6 +128,7 @@ class Kind:
     exclude_each_other: str = ""
     noticed: Callable[[Item, list[dict[str, Any]]], Item] = _nothing_noticed
     related: Mapping[str, tuple[str, ...]] | None = None
+    found_by: tuple[str, ...] = ()
 
     @cached_property
     def clearable(self) -> tuple[str, ...]:

@@ -36,6 +36,7 @@ KIND = Kind(
     text="The rules. A rule is known by its router, type, external address, logical address and range of ports.",
     key=("type", "external_ip", "logical_ip", "external_port_range"),
     nameless=True,
+    found_by=("external_ip", "logical_ip"),
     holders=(Holder("router", "Logical_Router", "nat", "The logical router that has the rule."),),
     complaint=_complaint,
     options=(

@@ -9,12 +9,14 @@ from typing import Any
 
 from ..core.database import Database
 from ..database_module import Wish
-from .build import Wanted, call_all, selection, want
+from .build import Selection, Wanted, call_all, selection, want
 from .catalogue import KINDS
 from .kind import Item, Kind
 from .reading import objects
 
 Network = Mapping[str, Sequence[Item] | None]
+
+EVERYTHING = selection(dict.fromkeys(KINDS))
 
 STATES = ("merged", "replaced", "overridden", "deleted")
 
@@ -24,11 +26,11 @@ def sweeps(network: Network | None, state: str) -> bool:
     return state == "overridden" or (state == "deleted" and network is None)
 
 
-def selection_for(network: Network | None, state: str) -> dict[str, tuple[str, ...]]:
-    """The tables and columns to read."""
+def selection_for(network: Network | None, state: str) -> Selection:
+    """What to read."""
     if sweeps(network, state):
-        return selection(KINDS)
-    return selection(kind for kind in KINDS if (network or {}).get(kind.section))
+        return EVERYTHING
+    return selection({kind: items for kind in KINDS if (items := (network or {}).get(kind.section))})
 
 
 def wish(network: Network | None, state: str, owner: str, actual: Database) -> Wish:

@@ -24,6 +24,7 @@ KIND = Kind(
     text="The policies. A policy is known by its router, chain, priority and match.",
     key=("chain", "priority", "match"),
     nameless=True,
+    found_by=("priority", "match"),
     holders=(Holder("router", "Logical_Router", "policies", "The logical router that has the policy."),),
     complaint=_complaint,
     options=(

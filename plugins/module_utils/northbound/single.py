@@ -37,7 +37,7 @@ def run(kind: Kind) -> None:
         want(kind, present, [item for item in items if item["state"] == "absent"], actual, wanted)
         return Wish(wanted.rows, wanted.absent, wanted.owner, wanted.unchanged)
 
-    fulfil(module, NORTHBOUND, selection([kind]), wish)
+    fulfil(module, NORTHBOUND, selection({kind: items}), wish)
 
 
 def _items(kind: Kind, module: AnsibleModule) -> list[dict[str, Any]]:

@@ -67,6 +67,7 @@ KIND = Kind(
     text="The routes. A route is known by its router, routing table, policy, prefix, next hop and output port.",
     key=("route_table", "policy", "prefix", "nexthop", "output_port"),
     nameless=True,
+    found_by=("prefix",),
     holders=(Holder("router", "Logical_Router", "static_routes", "The logical router that has the route."),),
     complaint=_complaint,
     completed=_completed,

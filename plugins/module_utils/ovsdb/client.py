@@ -6,19 +6,34 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 from ..core.database import Database
+from ..core.errors import InvalidValue
 from ..core.plan import Plan
-from ..core.schema import Schema, parse_schema
-from ..core.values import Uuid, from_wire
+from ..core.schema import Column, Schema, parse_schema
+from ..core.values import Uuid, from_wire, normalise
 from .errors import ConnectionFailed, Stale
 from .protocol import Link, check_replies, open_link
 from .remote import Remote, Tls
 
-Tables: TypeAlias = "Iterable[str] | Mapping[str, Iterable[str] | None]"
+
+@dataclass(frozen=True)
+class Rows:
+    """Some columns of some rows: `where` is a list of conditions (RFC 7047, section 5.1) of which one must hold.
+
+    No columns means all columns, no conditions all rows.
+    """
+
+    columns: tuple[str, ...] = ()
+    where: tuple[Condition, ...] = ()
+
+
+Tables: TypeAlias = "Iterable[str] | Mapping[str, Iterable[str] | Rows | None]"
+Condition: TypeAlias = "tuple[tuple[str, str, Any], ...]"
 
 ATTEMPTS = 20
 LONGEST_PAUSE_S = 0.05
@@ -69,23 +84,32 @@ class Client:
     def snapshot(self, tables: Tables | None = None) -> Database:
         """The rows of these tables (or of all) as of one moment; what the schema lacks is left out.
 
-        A mapping says which columns to read of a table; None stands for all.
+        A mapping says which columns to read of a table, or which of which rows; None stands for all.
         """
         wanted = tables if isinstance(tables, Mapping) else dict.fromkeys(tables or self.schema.tables)
-        queries: dict[str, dict[str, Any]] = {}
-        for name, columns in wanted.items():
-            if name in self.schema.tables:
-                queries[name] = {"op": "select", "table": name, "where": []}
-                if columns is not None:
-                    known = [column for column in columns if column in self.schema.tables[name].columns]
-                    queries[name]["columns"] = ["_uuid", *known]
+        queries = [
+            query for name, what in wanted.items() if name in self.schema.tables for query in self._queries(name, what)
+        ]
         result = Database(self.schema)
-        for name, reply in zip(queries, self.transact(list(queries.values())), strict=True):
+        for query, reply in zip(queries, self.transact(queries), strict=True):
+            name = query["table"]
             specs = self.schema.tables[name].columns
             for row in reply["rows"]:
                 values = {column: from_wire(spec, row[column]) for column, spec in specs.items() if column in row}
                 result.put(name, Uuid(row["_uuid"][1]), values)
         return result
+
+    def _queries(self, table: str, what: Iterable[str] | Rows | None) -> Iterator[dict[str, Any]]:
+        rows = what if isinstance(what, Rows) else Rows(tuple(what or ()))
+        known = self.schema.tables[table].columns
+        for condition in rows.where or ((),):
+            clauses = [
+                list(clause) for clause in condition if clause[0] in known and _fits(known[clause[0]], clause[2])
+            ]
+            query: dict[str, Any] = {"op": "select", "table": table, "where": clauses}
+            if rows.columns:
+                query["columns"] = ["_uuid", *(column for column in rows.columns if column in known)]
+            yield query
 
     def commit(self, plan: Plan) -> None:
         """Carry out a plan as one transaction; an empty one costs nothing.
@@ -129,3 +153,12 @@ def _open(remotes: Sequence[Remote], database: str, timeout: float, tls: Tls | N
             if len(remotes) == 1 or not error.electing or time.monotonic() + ELECTION_PAUSE_S > deadline:
                 raise
         time.sleep(ELECTION_PAUSE_S)
+
+
+def _fits(column: Column, value: Any) -> bool:
+    """Whether a condition may name this value: the server takes none that the column cannot have."""
+    try:
+        normalise(column, value)
+    except InvalidValue:
+        return False
+    return True
