@@ -28,9 +28,11 @@ def main() -> int:
         password=(options.credentials / "password").read_text(),
         ca_trust_path=str(options.credentials / "ca.crt"),
     )
+    # One word is a whole line, as it is for ssh.
+    line = options.words[0] if len(options.words) == 1 else subprocess.list2cmdline(options.words)
     try:
         shell = protocol.open_shell()
-        command = protocol.run_command(shell, subprocess.list2cmdline(options.words), ())
+        command = protocol.run_command(shell, line, ())
         stdout, stderr, status = protocol.get_command_output(shell, command)
     except (OSError, winrm.exceptions.WinRMError) as error:
         print(f"{options.address} does not answer: {error}", file=sys.stderr)

@@ -57,7 +57,7 @@ def test_site_makes_a_cluster(lab: Lab) -> None:
         node["metadata"]["name"]: [c["status"] for c in node["status"]["conditions"] if c["type"] == "Ready"]
         for node in nodes
     }
-    assert ready == {"linux1": ["True"], "linux2": ["True"]}
+    assert ready == {"linux1": ["True"], "linux2": ["True"], "win1": ["True"]}
 
 
 def test_second_run_changes_nothing(lab: Lab) -> None:
@@ -148,6 +148,44 @@ def test_a_worker_comes_back_from_a_reboot_by_itself(lab: Lab) -> None:
     assert lab.command("reboot", "linux1", seconds=180).returncode == 0
     create_pods(lab, ["reboot0", "reboot1"])
     wait_ready(lab, 2, 120)
+    lab.kubectl("delete", "pods", "-l", "test=watcher", "--wait=true", "--grace-period=0", seconds=120)
+
+
+def talk(lab: Lab, source: str, address: str) -> dict[str, Any]:
+    """What a server at an address says to a pod, over TCP and UDP."""
+    seen = {}
+    for protocol in ("tcp", "udp"):
+        words = ("exec", source, "--", "netcheck", "check", protocol, address, "8080", "--attempts", "4")
+        seen[protocol] = json.loads(lab.kubectl(*words))["answer"]
+    assert seen["tcp"]["hostname"] == seen["udp"]["hostname"]
+    return dict(seen["tcp"])
+
+
+def statuses(pods: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {pod["metadata"]["name"]: pod["status"] for pod in pods}
+
+
+def test_windows_pods_join_the_same_network_and_come_back(lab: Lab) -> None:
+    pods = [pod_manifest("near", "linux1"), pod_manifest("wina", "win1"), pod_manifest("winb", "win1")]
+    lab.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": pods}))
+    address = {name: status["podIP"] for name, status in statuses(wait_ready(lab, 3, 90)).items()}
+    for source, target in (("near", "wina"), ("wina", "near"), ("wina", "winb")):
+        answer = talk(lab, source, address[target])
+        assert (answer["hostname"], answer["client_ip"]) == (target, address[source])
+
+    # A reboot takes the overlay network with it; nobody runs a playbook.
+    assert lab.command("reboot", "win1", seconds=300).returncode == 0
+    deadline = time.monotonic() + 120
+    while True:
+        found = statuses(json.loads(lab.kubectl("get", "pods", "-l", "test=watcher", "-o", "json"))["items"])
+        containers = [found[name]["containerStatuses"][0] for name in ("wina", "winb")]
+        if all(container["ready"] and container["restartCount"] for container in containers):
+            break
+        assert time.monotonic() < deadline, found
+        time.sleep(1)
+    answer = talk(lab, "near", found["wina"]["podIP"])
+    assert (answer["hostname"], answer["client_ip"]) == ("wina", address["near"])
+
     lab.kubectl("delete", "pods", "-l", "test=watcher", "--wait=true", "--grace-period=0", seconds=120)
 
 

@@ -136,6 +136,19 @@ def test_machines() -> None:
     assert lab("up").returncode == 0
     assert on("linux2", "ping -c1 -W2 172.30.0.12 > /dev/null && echo reached") == "reached"
 
+    # A modelled Windows is a machine like the others: its disk stays, HNS forgets, what it had started is gone.
+    assert on("win1", "hostname") == "WIN1"
+    on("win1", 'cmd /c "echo kept > C:\\mark"')
+    ready = Path(f"/var/lib/{NAME}-lab/nodes/win1/root/ready")
+    boot = ready.read_text()
+    assert lab("reboot", "win1").returncode == 0
+    assert ready.read_text() != boot
+    assert on("win1", 'cmd /c "type C:\\mark"') == "kept"
+    assert lab("power-off", "win1").returncode == 0
+    assert not list(Path("/run/netns").glob(f"{NAME}-win1*"))
+    assert lab("power-on", "win1").returncode == 0
+    assert on("win1", 'cmd /c "type C:\\mark"') == "kept"
+
     # Packages come from the lab's server alone, over the management network.
     assert on(
         "linux2",
