@@ -184,7 +184,7 @@ def read_flows(texts: Iterable[str], ports: Mapping[str, int]) -> list[Flow]:
                 f"flow {text!r} matches what {flows[flow.key][0]!r} does, at the same priority; leave one out"
             )
         flows[flow.key] = (text, flow)
-    return [flow for _, flow in flows.values()]
+    return [flow for _sign, flow in flows.values()]
 
 
 def compare(wanted: list[Flow], stored: list[Stored], cookie: int, names: Mapping[int, str]) -> Difference:

@@ -34,7 +34,7 @@ class HnsAction(BundleAction):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         self._facts = task_vars or {}
-        _, arguments = self.validate_argument_spec(argument_spec=dict(self.spec))
+        _validated, arguments = self.validate_argument_spec(argument_spec=dict(self.spec))
         return result | self.carry_out(arguments)
 
     def carry_out(self, arguments: dict[str, Any]) -> Answer:

@@ -139,7 +139,7 @@ def _walk(
     path: list[Flow] = []
     outputs: list[str] = []
     asked = False
-    for _ in range(_STEPS):
+    for _step in range(_STEPS):
         flow = next((f for f in flows if f.table == table and _matches(f.match, state)), None)
         if flow is None:
             break

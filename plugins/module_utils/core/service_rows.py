@@ -68,14 +68,14 @@ def surroundings(database: Database) -> Surroundings:
     addresses: set[str] = set()
     sources: dict[str, list[IPv4Network]] = {}
     for row in database.rows("Logical_Router_Static_Route"):
-        kind, _, name = row.owner.partition("/")
+        kind, _sign, name = row.owner.partition("/")
         if kind == "node" and row.columns["external_ids"].get("ovn-k8s-id") == f"{row.owner}/address":
             addresses.add(str(row.columns["ip_prefix"]).partition("/")[0])
         elif kind == "gateway" and row.columns["policy"] == "src-ip":
             sources.setdefault(name, []).append(IPv4Network(row.columns["ip_prefix"]))
     found = {}
     for row in database.rows("Logical_Router"):
-        kind, _, name = row.owner.partition("/")
+        kind, _sign, name = row.owner.partition("/")
         if kind == "gateway" and row.columns["name"] == gateway_router(name):
             found[name] = str(row.columns["external_ids"].get("physical_ip", ""))
     gateways = tuple(

@@ -118,7 +118,8 @@ def _from_column(option: Option, stored: Any, actual: Database) -> Any:
 
 
 def _children(option: Option, stored: Iterable[str], actual: Database) -> list[dict[str, Any]]:
-    assert option.children
+    if option.children is None:
+        raise AssertionError(f"option {option.name} lists no rows")
     rows = (actual.get(option.children.table, uuid) for uuid in stored)
     key = option.children.key
     items = [options_from(option.children.options, row, actual) for row in rows if row]

@@ -85,7 +85,7 @@ class Channel:
         try:
             self._socket.connect(path)
             self._send(messages.hello(self._next()))
-            kind, _, _ = self._receive(time.monotonic() + timeout)
+            kind, _sign, _sign = self._receive(time.monotonic() + timeout)
             if kind != messages.HELLO:
                 raise ChannelError(f"{path}: does not speak OpenFlow 1.4")
             self._send(messages.set_config(self._next()))
@@ -221,7 +221,7 @@ class Channel:
         while True:
             if kind != messages.MULTIPART_REPLY:
                 raise ChannelError(f"{self.path}: unexpected answer of type {kind}")
-            _, flags = struct.unpack_from("!HH", body)
+            _sign, flags = struct.unpack_from("!HH", body)
             result += body[8:]
             if not flags & messages.MULTIPART_MORE:
                 return result

@@ -64,7 +64,7 @@ def _read_match(text: str, ports: Mapping[str, int]) -> tuple[int, int, Conditio
     match: dict[str, tuple[int, int]] = {}
     later: list[tuple[str, str]] = []
     for part in split(text):
-        name, _, value = part.partition("=")
+        name, _sign, value = part.partition("=")
         name = name.strip()
         if name == "table":
             table = number(value, 8, "table")
@@ -161,7 +161,7 @@ _REWRITES = {
 
 
 def _read_action(text: str, ports: Mapping[str, int]) -> Action:  # noqa: PLR0911 - one return a kind
-    word, _, rest = re.sub(r"^(\w+)\((.*)\)$", r"\1:\2", text, flags=re.DOTALL).partition(":")
+    word, _sign, rest = re.sub(r"^(\w+)\((.*)\)$", r"\1:\2", text, flags=re.DOTALL).partition(":")
     if text in _WORDS:
         return _WORDS[text]
     if word in _NUMBERS:
@@ -236,7 +236,7 @@ def _read_ct(text: str, ports: Mapping[str, int]) -> Action:
     flags, zone, table, nat = 0, 0, 0xFF, None
     inner: list[Action] = []
     for part in split(text):
-        word, _, value = re.sub(r"^(\w+)\((.*)\)$", r"\1=\2", part).partition("=")
+        word, _sign, value = re.sub(r"^(\w+)\((.*)\)$", r"\1=\2", part).partition("=")
         if part == "commit":
             flags |= 1
         elif part == "force":
@@ -260,7 +260,7 @@ def _read_nat(text: str) -> tuple[Any, ...]:
     first = last = None
     low = high = None
     for part in split(text):
-        word, _, value = part.partition("=")
+        word, _sign, value = part.partition("=")
         if word in ("src", "dst"):
             flags |= 1 if word == "src" else 2
             if value:

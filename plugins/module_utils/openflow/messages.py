@@ -185,7 +185,7 @@ def _match_fields(match: Match) -> Iterator[bytes]:
     if match.in_port is not None:
         yield _field(_OXM, 0, struct.pack("!I", match.in_port))
     if match.eth_dst is not None:
-        address, _, mask = match.eth_dst.partition("/")
+        address, _sign, mask = match.eth_dst.partition("/")
         yield _field(_OXM, 3, _mac(address), _mac(mask) if mask else None)
     if match.tagged:
         yield _field(_OXM, 6, b"\x10\x00", b"\x10\x00")

@@ -30,6 +30,7 @@ _STATISTICS = struct.Struct("!HBxIIHHHHHxxQQQ")
 _SIMPLE = {"set_queue": (SET_QUEUE, "!HHI"), "group": (GROUP, "!HHI"), "push_vlan": (PUSH_VLAN, "!HHHxx")}
 _SIMPLE_WORDS = {kind: (word, form) for word, (kind, form) in _SIMPLE.items()}
 _BARE = {"pop_vlan": POP_VLAN, "dec_ttl": DEC_TTL}
+_BARE_WORDS = {kind: word for word, kind in _BARE.items()}
 
 
 class NotUnderstood(ValueError):
@@ -169,7 +170,7 @@ def _encode_nat(flags: int, first: str | None, last: str | None, low: int | None
 def decode_flows(body: bytes) -> Iterator[Stored]:
     """The flows of a multipart reply (its body after the multipart header)."""
     while body:
-        length, table, _, _, priority, idle, hard, *_rest = _STATISTICS.unpack_from(body)
+        length, table, _sign, _sign, priority, idle, hard, *_rest = _STATISTICS.unpack_from(body)
         cookie = _STATISTICS.unpack_from(body)[9]
         content, body = body[_STATISTICS.size : length], body[length:]
         try:
@@ -233,10 +234,10 @@ def _decode_actions(content: bytes) -> Iterator[Action]:
         elif kind in _SIMPLE_WORDS:
             word, form = _SIMPLE_WORDS[kind]
             yield word, struct.unpack_from(form.replace("!HH", "!"), body)[0]
-        elif kind in _BARE.values():
-            yield (next(word for word, number in _BARE.items() if number == kind),)
+        elif kind in _BARE_WORDS:
+            yield (_BARE_WORDS[kind],)
         elif kind == SET_FIELD:
-            field, value, mask, _ = _decode_tlv(body)
+            field, value, mask, _sign = _decode_tlv(body)
             yield "set_field", field.name, value, mask
         elif kind == EXPERIMENTER and struct.unpack_from("!I", body)[0] == NICIRA:
             yield _decode_nicira(struct.unpack_from("!H", body, 4)[0], body[6:])
@@ -256,7 +257,7 @@ def _decode_nicira(subtype: int, body: bytes) -> Action:  # noqa: PLR0911 - one 
         first, bits = where >> 6, (where & 0x3F) + 1
         return "set_field", _field_of(body[2:6]).name, value << first, ((1 << bits) - 1) << first
     if subtype == REG_LOAD2:
-        field, value, mask, _ = _decode_tlv(body)
+        field, value, mask, _sign = _decode_tlv(body)
         return "set_field", field.name, value, mask
     if subtype == CONJUNCTION:
         part, parts, identity = struct.unpack_from("!BBI", body)

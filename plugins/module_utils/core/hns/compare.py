@@ -51,7 +51,7 @@ def network_differences(wanted: Network, actual: Network) -> list[Difference]:
         _compare(result, option, wanted, actual, option in NETWORK_IN_PLACE, as_set=True)
     if wanted.extensions is not None:
         has = dict(actual.extensions or ())
-        before = {id_: has.get(id_, False) for id_, _ in wanted.extensions}
+        before = {id_: has.get(id_, False) for id_, _enabled in wanted.extensions}
         after = dict(wanted.extensions)
         if before != after:
             result.append(Difference("extensions", before, after, True))

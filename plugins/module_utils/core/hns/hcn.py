@@ -301,7 +301,7 @@ def read_network(document: Any) -> Network:
     flags = reading.whole_number(network.get("Flags") or 0, place.at("Flags"), 0, (1 << 32) - 1)
 
     def setting(type_: str, key: str, default: Any) -> Any:
-        return next((settings.get(key, default) for kind, settings, _ in policies if kind == type_), default)
+        return next((settings.get(key, default) for kind, settings, _rest in policies if kind == type_), default)
 
     def mac(type_: str, key: str) -> str:
         value = setting(type_, key, "")
@@ -317,7 +317,7 @@ def read_network(document: Any) -> Network:
         dns=read_dns(network.get("Dns"), place.at("Dns")),
         automatic_dns=bool(setting("AutomaticDNS", "Enable", False)),
         vxlan_port=reading.whole_number(setting("VxlanPort", "Port", 0), place.at("VxlanPort"), 0, 65535),
-        host_route=any(kind == "HostRoute" for kind, _, _ in policies),
+        host_route=any(kind == "HostRoute" for kind, _rest, _rest in policies),
         host_port=not flags & DISABLE_HOST_PORT,
         persistent=not flags & NON_PERSISTENT,
         remote_subnets=tuple(
@@ -328,7 +328,7 @@ def read_network(document: Any) -> Network:
             for kind, settings, at in policies
             if kind == "VSwitchExtension"
         ),
-        policies=tuple(Policy.of(kind, settings) for kind, settings, _ in policies if kind not in _OPTION_POLICIES),
+        policies=tuple(Policy.of(kind, settings) for kind, settings, _rest in policies if kind not in _OPTION_POLICIES),
         router_mac=mac("DrMacAddress", "Address"),
         id=reading.guid(network.get("ID"), place.at("ID")),
     )
@@ -368,7 +368,7 @@ def read_endpoint(document: Any) -> Endpoint:
         remote=bool(flags & REMOTE_ENDPOINT),
         policies=tuple(
             Policy.of(kind, settings)
-            for kind, settings, _ in _read_policies(endpoint.get("Policies"), place.at("Policies"))
+            for kind, settings, _rest in _read_policies(endpoint.get("Policies"), place.at("Policies"))
         ),
         id=reading.guid(endpoint.get("ID"), place.at("ID")),
     )

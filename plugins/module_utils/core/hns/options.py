@@ -194,7 +194,7 @@ def _extensions(value: Any, place: Place) -> tuple[tuple[str, bool], ...]:
 
 def _address(value: Any, place: Place) -> Address:
     if isinstance(value, str):
-        written, _, length = value.partition("/")
+        written, _rest, length = value.partition("/")
         address = reading.address(written, place)
         most = 128 if ":" in address else 32
         return Address(address, reading.whole_number(length, place, 1, most) if length else 0)
@@ -279,7 +279,7 @@ def _unique(values: tuple[T, ...] | None, key: Callable[[T], str], place: Place)
 
 
 def _endpoint(options: Mapping[str, Any], where: str) -> Endpoint:
-    _, place = _named(options, "endpoint", where)
+    _rest, place = _named(options, "endpoint", where)
     readers: dict[str, Reader] = {
         "name": reading.text,
         "network": reading.text,
