@@ -20,7 +20,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 
-from module_runner import collections_path, run_module, start_module
+from module_runner import PACKAGE, collections_path, run_module
 from ovsdb_servers import Server
 
 PORTS = 1000
@@ -107,18 +107,25 @@ def one_call_against_a_loop(folder: Path) -> None:
     report("ovn_nbctl_loop_ratio", (empty + per_item * PORTS) / whole, "times")
 
 
+RUN = """
+import atexit, runpy, sys
+peak = lambda: next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
+atexit.register(lambda: sys.stderr.write(peak()))
+runpy.run_module(sys.argv.pop(), run_name="__main__")
+"""
+
+
 def measured(name: str, /, **options: Any) -> tuple[float, float]:
     """Seconds and MiB of a module in a process of its own, Python's start included."""
+    command = [sys.executable, "-c", RUN, f"{PACKAGE}.{name}"]
+    environment = {**os.environ, "PYTHONPATH": str(collections_path())}
+    arguments = json.dumps({"ANSIBLE_MODULE_ARGS": options})
     begun = time.monotonic()
-    process = start_module(name, **options)
-    assert process.stdout
-    output = process.stdout.read()
-    _pid, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    done = subprocess.run(command, input=arguments, capture_output=True, text=True, env=environment, check=False)
     seconds = time.monotonic() - begun
-    if not json.loads(output)["changed"]:
-        sys.exit(f"{name} had nothing to do: {output}")
-    return seconds, used.ru_maxrss / 1024
+    if done.returncode or not json.loads(done.stdout)["changed"]:
+        sys.exit(f"{name} failed, or had nothing to do: {done.stdout}{done.stderr}")
+    return seconds, int(done.stderr.split()[-2]) / 1024
 
 
 def beside_many(count: int = 10_000) -> None:

@@ -9,6 +9,7 @@ import sys
 import threading
 from typing import Any
 
+import pytest
 from module_runner import collections_path, run_module
 from northbound_values import MAC
 from ovsdb_servers import Server
@@ -41,12 +42,14 @@ def network(writer: str, number: int) -> dict[str, Any]:
     }
 
 
+@pytest.mark.timeout(900)
 def test_two_writers(nb_server: Server) -> None:
     network_module = importlib.import_module(f"{UTILS}.northbound.network")
     client_module = importlib.import_module(f"{UTILS}.ovsdb.client")
     remotes = importlib.import_module(f"{UTILS}.ovsdb.remote").parse_remotes(nb_server.remote)
     run_module("ovn_nb", remote=nb_server.remote, owner="shop", network={"routers": [{"name": "edge"}]})
     together, failures = threading.Barrier(len(WRITERS)), []
+    assert network_module.selection_for(network("one", 0), "merged")["ACL"].where, "only these rules are read"
 
     def write(writer: str) -> None:
         try:
