@@ -108,5 +108,7 @@ def specification(documentation: dict[str, Any]) -> dict[str, Any]:
         option = {key: value for key, value in attributes.items() if key not in ("description", "suboptions")}
         if "suboptions" in attributes:
             option["options"] = specification(attributes["suboptions"])
+        if name.endswith("_key"):
+            option["no_log"] = False  # a number of a tunnel, not a secret
         result[name] = option
     return result
