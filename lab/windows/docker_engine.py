@@ -87,7 +87,7 @@ class Engine:
             "io.kubernetes.pod.name": name,
             "io.kubernetes.pod.uid": uid,
         }
-        ids = {}
+        ids: dict[str, str] = {}
         for container in (SANDBOX_NAME, *containers):
             kind = "podsandbox" if container == SANDBOX_NAME else "container"
             more = {"io.kubernetes.container.name": container, "io.kubernetes.docker.type": kind}

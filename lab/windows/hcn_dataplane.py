@@ -88,7 +88,7 @@ def networks(state: Mapping[str, Document]) -> Iterator[Network]:
     """The networks of a model's state that can carry packets: those that vanish at a reboot, and Transparent ones."""
     for id_, document in state.items():
         type_ = document.get("Type")
-        subnet = next((s for ipam in document.get("Ipams") or [] for s in ipam.get("Subnets") or []), {})
+        subnet: Document = next((s for ipam in document.get("Ipams") or [] for s in ipam.get("Subnets") or []), {})
         base = type_ == "Overlay" and not document.get("Flags", 0) & NON_PERSISTENT
         if type_ not in ("Overlay", "Transparent") or base:
             continue

@@ -30,7 +30,7 @@ LAUNCHERS: Mapping[str, str] = {
 _PATHS = ("python313.zip", ".", "site", "site\\win32", "site\\win32\\lib")
 _PYWIN32_LEFT = ("win32/test", "win32/demos", "win32/scripts", "win32/libs", "win32/include")
 _PYWIN32_SUFFIXES = (".pyd", ".py", ".dll", ".txt")
-_FOR_WINDOWS = ("__init__.py", "cni", "core", "ovsdb", "windows")
+_FOR_WINDOWS = ("__init__.py", "cni", "core", "host", "node", "ovsdb", "windows")
 """What a Windows node needs of the package."""
 
 

@@ -106,8 +106,8 @@ class PodPorts:
         ports = (_pod_port(row.columns) for row in rows)
         return [port for port in ports if port.ids.get(OWNER_KEY, "").startswith(OWNER_PREFIX) and port.sandbox]
 
-    def add(self, name: str, ids: Mapping[str, str]) -> None:
-        """Add a port with these external_ids to the integration bridge.
+    def add(self, name: str, ids: Mapping[str, str], type_: str = "") -> None:
+        """Add a port with these external_ids to the integration bridge; `type_` is that of its interface.
 
         Raises:
             OvsdbError: the database is away or refused; the error names the cause.
@@ -115,7 +115,7 @@ class PodPorts:
         external_ids = ["map", [[key, value] for key, value in ids.items()]]
         owner = ["map", [[OWNER_KEY, ids[OWNER_KEY]]]]
         bridge = [["name", "==", INTEGRATION_BRIDGE]]
-        interface: dict[str, Any] = {"name": name, "external_ids": external_ids}
+        interface: dict[str, Any] = {"name": name, "external_ids": external_ids, "type": type_}
         port = {"name": name, "interfaces": ["named-uuid", "interface"], "external_ids": owner}
         self._replica.transact(
             [
@@ -139,6 +139,13 @@ class PodPorts:
             ],
             TRANSACTION_SECONDS,
         )
+
+    def reopen(self, name: str, type_: str) -> None:
+        """Let Open vSwitch try again to open an interface: it does when the type becomes another. Raises OvsdbError."""
+        where = [["name", "==", name]]
+        for text in ("", type_):
+            update = {"op": "update", "table": "Interface", "where": where, "row": {"type": text}}
+            self._replica.transact([update], TRANSACTION_SECONDS)
 
     def remove(self, name: str) -> bool:
         """Remove the port of this name; whether there was one. Raises OvsdbError."""

@@ -13,12 +13,14 @@ import threading
 from collections.abc import Callable
 
 from ovn_k8s.core.hns.errors import HnsError
+from ovn_k8s.core.hns.plan import Inventory, Plan
 
-from . import hybrid_overlay
+from . import hybrid_overlay, transparent
 from .api import ApiError
 from .config import NETWORK, NodeConfig
 from .host_network import Hcn, carry_out, read_inventory
 from .hybrid_overlay import Peer
+from .logical_ports import LogicalPorts
 
 LOG = logging.getLogger(__name__)
 
@@ -30,7 +32,8 @@ class Agent:
     """Runs rounds until it is stopped.
 
     `peers` gives the other nodes, or None while nobody knows them; `announce` tells the cluster to which MAC address
-    the overlay router of this node answers.
+    the overlay router of this node answers. With Open vSwitch on the node there is neither; `logical` knows of it then.
+    `settle` is called at the end of each round.
     """
 
     def __init__(
@@ -40,12 +43,16 @@ class Agent:
         peers: Callable[[], tuple[Peer, ...] | None] = lambda: None,
         announce: Callable[[str], None] = lambda router_mac: None,
         *,
+        logical: LogicalPorts | None = None,
+        settle: Callable[[], None] = lambda: None,
         round_seconds: float = ROUND_SECONDS,
     ) -> None:
         self._library = library
         self._config = config
         self._peers = peers
         self._announce = announce
+        self._logical = logical
+        self._settle = settle
         self._round_seconds = round_seconds
         self._stop = threading.Event()
         self._look = threading.Event()
@@ -77,13 +84,20 @@ class Agent:
     def round(self) -> None:
         """Look once, and change what is not as it should be. Raises HnsError, and ApiError when nobody can be told."""
         actual = read_inventory(self._library)
-        plan = hybrid_overlay.plan(self._config, self._peers(), actual)
-        if plan:
+        while plan := self._plan(actual):
             LOG.info("to do: %s", "; ".join(map(str, plan.actions)))
             carry_out(self._library, plan, actual)
             LOG.info("done")
             actual = read_inventory(self._library)
+            if self._logical is None:
+                break
         self.ready.set()
+        self._settle()
         router_mac = next((network.router_mac for network in actual.networks if network.name == NETWORK), "")
         if router_mac:
             self._announce(router_mac)
+
+    def _plan(self, actual: Inventory) -> Plan:
+        if self._logical is not None:
+            return transparent.plan(self._config, actual, bridges=self._logical.has_bridge)
+        return hybrid_overlay.plan(self._config, self._peers(), actual)

@@ -13,6 +13,7 @@ from typing import Any
 
 from ovn_k8s.core.addresses import AddressError, parse_address, parse_network, router_address
 from ovn_k8s.core.hns.objects import SMALLEST_OVERLAY_VSID
+from ovn_k8s.host.config import Southbound
 
 from .api import Access
 
@@ -21,6 +22,10 @@ DATAPATHS = (HYBRID_OVERLAY, OVS)
 CONTAINERD, DOCKER = "containerd", "docker"
 RUNTIMES = (CONTAINERD, DOCKER)
 DOCKER_PIPE = r"\\.\pipe\docker_engine"
+
+OPENVSWITCH = "tcp:127.0.0.1:6640"
+TRANSPARENT_NETWORK = "ovn-k8s"
+"""Name of the network whose virtual switch is Open vSwitch's."""
 
 NETWORK = "OVNKubernetesHybridOverlayNetwork"
 """Name of the overlay network; upstream's own agent for Windows uses the same."""
@@ -50,6 +55,8 @@ class NodeConfig:
     datapath: str = HYBRID_OVERLAY
     runtime: str = CONTAINERD
     docker_pipe: str = DOCKER_PIPE
+    southbound: Southbound | None = None
+    openvswitch: str = OPENVSWITCH
     kubernetes: Access | None = None
     """Without it the node makes its networks, but no routes to other nodes."""
 
@@ -87,6 +94,8 @@ def _parse(document: Mapping[str, Any]) -> NodeConfig:
         "datapath",
         "runtime",
         "docker_pipe",
+        "southbound",
+        "openvswitch",
         "kubernetes",
     )
     unknown = sorted(set(document) - set(known))
@@ -120,13 +129,38 @@ def _parse(document: Mapping[str, Any]) -> NodeConfig:
         _one_of(document, "datapath", DATAPATHS),
         _one_of(document, "runtime", RUNTIMES),
         pipe,
+        _southbound(document["southbound"]) if "southbound" in document else None,
+        _openvswitch(document.get("openvswitch", {})),
         _access(document["kubernetes"]) if "kubernetes" in document else None,
     )
+    if config.datapath == OVS and config.southbound is None:
+        raise ValueError("datapath is ovs, and [southbound] is missing")
+    if config.datapath == OVS and config.runtime == DOCKER:
+        raise ValueError("datapath ovs needs the runtime containerd: pods of Docker are of the hybrid overlay only")
     if not config.node_subnet.subnet_of(config.cluster_cidr):
         raise ValueError(f"node_subnet {config.node_subnet} is not in cluster_cidr {config.cluster_cidr}")
     if config.cluster_cidr.overlaps(config.service_cidr):
         raise ValueError(f"service_cidr {config.service_cidr} overlaps cluster_cidr {config.cluster_cidr}")
     return config
+
+
+def _southbound(document: Any) -> Southbound:
+    keys = ("remote", "private_key", "certificate", "ca_certificate")
+    if not isinstance(document, Mapping) or not set(document) <= set(keys) or not document.get("remote"):
+        raise ValueError(f"[southbound] needs {', '.join(keys)}, and nothing else")
+    values = [document.get(key, "") for key in keys]
+    if not all(isinstance(value, str) for value in values):
+        raise ValueError("[southbound] has a value that is no text")
+    if "ssl:" in values[0] and not all(values):
+        raise ValueError("[southbound] with ssl: needs private_key, certificate and ca_certificate")
+    return Southbound(*values)
+
+
+def _openvswitch(document: Any) -> str:
+    remote = document.get("remote", OPENVSWITCH) if isinstance(document, Mapping) else None
+    if not isinstance(remote, str) or not remote:
+        raise ValueError("[openvswitch] needs remote, such as tcp:127.0.0.1:6640")
+    return remote
 
 
 def _one_of(document: Mapping[str, Any], key: str, allowed: tuple[str, ...]) -> str:

@@ -14,6 +14,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Protocol
 
 from ovn_k8s.cni.protocol import CniError, Code, Request
@@ -62,7 +63,7 @@ class DockerPods:
                     if self._stop.is_set():
                         return
                     if uid:
-                        self._tried(uid, lambda uid=uid: self.look(uid))
+                        self._tried(uid, partial(self.look, uid))
                     else:
                         self.look_at_all()
                         delay = FIRST_DELAY_SECONDS
@@ -83,7 +84,7 @@ class DockerPods:
         for container in self._docker.containers():
             pods.setdefault(container.uid, []).append(container)
         for uid, containers in pods.items():
-            self._tried(uid, lambda uid=uid, containers=containers: self._converge(uid, containers))
+            self._tried(uid, partial(self._converge, uid, containers))
         self.synced.set()
 
     def look(self, uid: str) -> None:

@@ -1,22 +1,32 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: the ovn_k8s.cluster authors
-"""The named pipe of the Docker Engine as a connection. Windows only."""
+"""The named pipe of the Docker Engine as a connection. Windows only.
+
+A read of a pipe cannot be given a time limit, nor can another thread end it. So it is only done when PeekNamedPipe says
+that there is something to read.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import io
+import msvcrt
+import threading
 import time
 from typing import Any
-
-import pywintypes
-import win32event
-import win32file
-import winerror
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
 BUSY_SECONDS = 0.05
-CLOSED = frozenset({winerror.ERROR_BROKEN_PIPE, winerror.ERROR_PIPE_NOT_CONNECTED, winerror.ERROR_NO_DATA})
+LOOK_SECONDS = 0.05
+"""How often an idle pipe is looked at."""
+
+PIPE_BUSY, BROKEN_PIPE, PIPE_NOT_CONNECTED = 231, 109, 233
+
+_KERNEL = ctypes.WinDLL("kernel32", use_last_error=True)  # type: ignore[attr-defined]
+_PEEK = _KERNEL.PeekNamedPipe
+_PEEK.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint32, *[ctypes.POINTER(ctypes.c_uint32)] * 3)
+_PEEK.restype = ctypes.c_int32
 
 
 class PipeStream:
@@ -27,21 +37,17 @@ class PipeStream:
 
     def __init__(self, path: str, seconds: float | None) -> None:
         """`seconds`: how long a read may take; None for ever. Raises OSError."""
-        self._milliseconds = win32event.INFINITE if seconds is None else int(seconds * 1000)
-        self._aborted = win32event.CreateEvent(None, True, False, None)
-        self._done = win32event.CreateEvent(None, True, False, None)
+        self._seconds = seconds
+        self._aborted = threading.Event()
         self._files = 0
         self._closed = False
-        self._pipe: Any = _opened(path)
+        self._pipe = _opened(path)
 
     def sendall(self, data: bytes) -> None:
         """Write everything. Raises OSError."""
-        overlapped = self._overlapped()
-        try:
-            win32file.WriteFile(self._pipe, data, overlapped)
-        except pywintypes.error as error:
-            raise OSError(f"the pipe is closed: {error.strerror}") from error
-        self._finished(overlapped, int(ANSWER_SECONDS * 1000))
+        left = memoryview(data)
+        while left:
+            left = left[self._pipe.write(left) or 0 :]
 
     def makefile(self, mode: str) -> io.BufferedReader:
         """What is read from the pipe, as a file."""
@@ -50,16 +56,15 @@ class PipeStream:
 
     def read_some(self, count: int) -> bytes:
         """At most so many bytes; none at the end. Raises OSError."""
-        overlapped = self._overlapped()
-        buffer = win32file.AllocateReadBuffer(count)
-        try:
-            win32file.ReadFile(self._pipe, buffer, overlapped)
-        except pywintypes.error as error:
-            if error.winerror in CLOSED:
+        deadline = None if self._seconds is None else time.monotonic() + self._seconds
+        while not (waiting := self._waiting()):
+            if waiting is None:
                 return b""
-            raise OSError(f"the pipe cannot be read: {error.strerror}") from error
-        length = self._finished(overlapped, self._milliseconds)
-        return bytes(buffer[:length])
+            if deadline is not None and time.monotonic() > deadline:
+                raise TimeoutError(f"the Engine has been silent for {self._seconds:g} s")
+            if self._aborted.wait(LOOK_SECONDS):
+                raise OSError("given up")
+        return self._pipe.read(min(count, waiting)) or b""
 
     def close(self) -> None:
         """The owner is done with it."""
@@ -72,32 +77,23 @@ class PipeStream:
         self._settle()
 
     def abort(self) -> None:
-        """Let what waits for it fail."""
-        win32event.SetEvent(self._aborted)
+        """Let a read that waits fail."""
+        self._aborted.set()
 
     def _settle(self) -> None:
-        if self._closed and not self._files and self._pipe is not None:
-            self._pipe.Close()
-            self._pipe = None
+        if self._closed and not self._files:
+            self._pipe.close()
 
-    def _overlapped(self) -> Any:
-        overlapped = pywintypes.OVERLAPPED()
-        win32event.ResetEvent(self._done)
-        overlapped.hEvent = self._done
-        return overlapped
-
-    def _finished(self, overlapped: Any, milliseconds: int) -> int:
-        waited = win32event.WaitForMultipleObjects([self._aborted, self._done], False, milliseconds)
-        if waited != win32event.WAIT_OBJECT_0 + 1:
-            win32file.CancelIo(self._pipe)
-            silent = waited == win32event.WAIT_TIMEOUT
-            raise TimeoutError("the Engine is silent") if silent else OSError("given up")
-        try:
-            return int(win32file.GetOverlappedResult(self._pipe, overlapped, True))
-        except pywintypes.error as error:
-            if error.winerror in CLOSED:
-                return 0
-            raise OSError(f"the pipe broke: {error.strerror}") from error
+    def _waiting(self) -> int | None:
+        """How many bytes can be read at once; None when the other end is closed and all is read."""
+        there = ctypes.c_uint32()
+        handle = msvcrt.get_osfhandle(self._pipe.fileno())  # type: ignore[attr-defined]
+        if _PEEK(handle, None, 0, None, ctypes.byref(there), None):
+            return there.value
+        code = ctypes.get_last_error()  # type: ignore[attr-defined]
+        if code in (BROKEN_PIPE, PIPE_NOT_CONNECTED):
+            return None
+        raise OSError(f"the pipe cannot be read: error {code}")
 
 
 class _Reading(io.RawIOBase):
@@ -139,20 +135,12 @@ class DockerPipe:
             self._patient.abort()
 
 
-def _opened(path: str) -> Any:
+def _opened(path: str) -> io.FileIO:
     deadline = time.monotonic() + CONNECT_SECONDS
     while True:
         try:
-            return win32file.CreateFile(
-                path,
-                win32file.GENERIC_READ | win32file.GENERIC_WRITE,
-                0,
-                None,
-                win32file.OPEN_EXISTING,
-                win32file.FILE_FLAG_OVERLAPPED,
-                None,
-            )
-        except pywintypes.error as error:
-            if error.winerror != winerror.ERROR_PIPE_BUSY or time.monotonic() > deadline:
-                raise OSError(f"{path}: {error.strerror}; does the Docker Engine run?") from error
+            return io.FileIO(path, "r+")
+        except OSError as error:
+            if getattr(error, "winerror", None) != PIPE_BUSY or time.monotonic() > deadline:
+                raise
         time.sleep(BUSY_SECONDS)

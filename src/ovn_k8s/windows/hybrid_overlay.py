@@ -24,7 +24,7 @@ from ovn_k8s.core.hns.plan import Inventory, Plan, make_plan
 from ovn_k8s.core.hns.reading import Place, mac
 from ovn_k8s.core.hybrid_overlay import ROUTER_MAC_ANNOTATION, ROUTES_ANNOTATION, SUBNET_ANNOTATION
 
-from .config import NETWORK, NodeConfig
+from .config import NETWORK, OVS, NodeConfig
 
 LOG = logging.getLogger(__name__)
 
@@ -33,6 +33,7 @@ ENCAP_OVERHEAD = "EncapOverhead"
 """Policy of an endpoint: bytes that it leaves free of the network's MTU."""
 
 BASE_SUBNET = Subnet("100.64.0.0/30", "100.64.0.2", vsid=4098)
+
 
 @dataclass(frozen=True)
 class Peer:
@@ -46,7 +47,7 @@ class Peer:
 
 def peers(nodes: Iterable[Mapping[str, Any]], own_name: str) -> tuple[Peer, ...]:
     """The peers among Kubernetes Node documents; those that are not ready to be reached, or malformed, are left out."""
-    result = []
+    result: list[Peer] = []
     for node in nodes:
         metadata = node.get("metadata") or {}
         name, annotations = str(metadata.get("name", "")), metadata.get("annotations") or {}
@@ -126,7 +127,12 @@ def _settled(network: Network, actual: Inventory) -> Network:
 
 
 def pod_policies(config: NodeConfig) -> tuple[Policy, ...]:
-    """Policies of a pod's endpoint: what leaves the cluster takes the node's address, services go into the overlay."""
+    """Policies of a pod's endpoint: what leaves the cluster takes the node's address, services go into the overlay.
+
+    With Open vSwitch all of that is OVN's.
+    """
+    if config.datapath == OVS:
+        return (Policy.of(ENCAP_OVERHEAD, {"Overhead": config.encap_overhead}),) if config.encap_overhead else ()
     inside = [str(network) for network in (config.cluster_cidr, config.service_cidr, config.join_cidr)]
     room = (Policy.of(ENCAP_OVERHEAD, {"Overhead": config.encap_overhead}),) if config.encap_overhead else ()
     return (

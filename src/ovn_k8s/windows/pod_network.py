@@ -21,10 +21,11 @@ from ovn_k8s.core.hns.errors import HnsError
 from ovn_k8s.core.hns.objects import Endpoint
 from ovn_k8s.core.hns.reading import is_guid
 
-from .config import NETWORK, NodeConfig
+from .config import NETWORK, TRANSPARENT_NETWORK, NodeConfig
 from .hcn_errors import HcnCallError, HcnTimeout
 from .host_network import Hcn
 from .kinds import Kind
+from .logical_ports import LogicalPorts, endpoint_name, wanted_endpoint
 from .pod_endpoint import DELETE_SECONDS, Endpoints, request_dns, result
 from .sandboxes import Sandbox, Sandboxes
 
@@ -41,11 +42,20 @@ class PodNetwork:
     """Answers CNI requests. Any thread may call `handle`."""
 
     def __init__(
-        self, library: Hcn, config: NodeConfig, sandboxes: Sandboxes, *, delete_seconds: float = DELETE_SECONDS
+        self,
+        library: Hcn,
+        config: NodeConfig,
+        sandboxes: Sandboxes,
+        logical: LogicalPorts | None = None,
+        *,
+        delete_seconds: float = DELETE_SECONDS,
     ) -> None:
+        """With `logical` pods have OVN's addresses and a port of Open vSwitch, on the network that is its switch."""
         self._library = library
         self._sandboxes = sandboxes
-        self._endpoints = Endpoints(library, config, NETWORK, delete_seconds=delete_seconds)
+        self._logical = logical
+        self._network = TRANSPARENT_NETWORK if logical else NETWORK
+        self._endpoints = Endpoints(library, config, self._network, delete_seconds=delete_seconds)
         self._turns: dict[str, threading.Lock] = {}
         self._turns_lock = threading.Lock()
 
@@ -74,6 +84,8 @@ class PodNetwork:
                 if other.pod == pod and other.container_id != request.container_id:
                     # The pod has a new sandbox, so its old one is dead whether DEL came for it or not.
                     self._remove(other)
+            name = endpoint_name(request.container_id, request.ifname)
+            binding = self._logical.wait(pod, request.args.get("K8S_POD_UID", "")) if self._logical else None
             stored = self._sandboxes.find(request.container_id)
             endpoint = self._endpoints.read(stored.endpoint) if stored else None
             if stored is None or stored.namespace != namespace:
@@ -84,9 +96,11 @@ class PodNetwork:
                 # Written down first: after a crash from here on, DEL finds what there is to remove.
                 self._sandboxes.save(stored)
             if endpoint is None:
-                endpoint = self._created(request, stored)
+                endpoint = self._created(request, stored, wanted_endpoint(name, binding) if binding else None)
             if endpoint.namespace != namespace:
                 self._join(stored)
+            if self._logical and binding:
+                self._logical.attach(name, pod, request.container_id, binding)
             return result(request, stored, endpoint)
 
     def delete(self, request: Request) -> Result:
@@ -127,14 +141,21 @@ class PodNetwork:
         try:
             self._endpoints.network_id()
         except HnsError as error:
-            raise CniError(Code.NOT_AVAILABLE, f"network {NETWORK} is not there", str(error)) from error
+            raise CniError(Code.NOT_AVAILABLE, f"network {self._network} is not there", str(error)) from error
+        if self._logical is not None:
+            self._logical.status()
         return None
 
     # ---- steps
 
-    def _created(self, request: Request, stored: Sandbox) -> Endpoint:
+    def settle(self) -> None:
+        """Bring the pods' ports in line with the sandboxes that there are; nothing to do without Open vSwitch."""
+        if self._logical is not None:
+            self._logical.settle({stored.container_id for stored in self._sandboxes.all()})
+
+    def _created(self, request: Request, stored: Sandbox, wanted: Endpoint | None) -> Endpoint:
         try:
-            return self._endpoints.create(stored, request_dns(request.config))
+            return self._endpoints.create(stored, request_dns(request.config), wanted)
         except CniError:
             self._sandboxes.remove(stored.container_id)
             raise
@@ -153,6 +174,8 @@ class PodNetwork:
             raise
 
     def _remove(self, stored: Sandbox) -> None:
+        if self._logical is not None:
+            self._logical.detach(endpoint_name(stored.container_id, stored.ifname))
         self._endpoints.remove(stored)
         self._sandboxes.remove(stored.container_id)
 

@@ -12,6 +12,7 @@ import logging
 import logging.handlers
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,13 @@ from ovn_k8s.core.hns.errors import HnsError
 from .agent import Agent
 from .api import Api
 from .cni_service import CniService
-from .config import DOCKER, NETWORK, ConfigError, NodeConfig, load
+from .config import DOCKER, NETWORK, OVS, ConfigError, NodeConfig, load
 from .docker_api import Docker
 from .docker_pods import DockerPods
 from .docker_service import DockerPipe
 from .folders import data_folder, private
 from .hcn_library import HcnLibrary
+from .logical_ports import LogicalPorts
 from .nodes import Nodes
 from .pod_endpoint import Endpoints
 from .pod_network import PodNetwork
@@ -98,6 +100,8 @@ class Service(win32serviceutil.ServiceFramework):  # type: ignore[misc]
         self._cni: CniService | None = None
         self._nodes: Nodes | None = None
         self._docker: DockerFollower | None = None
+        self._logical: LogicalPorts | None = None
+        self._settle: Callable[[], None] = lambda: None
         self._told_to_stop = threading.Event()
 
     def SvcRun(self) -> None:
@@ -122,7 +126,10 @@ class Service(win32serviceutil.ServiceFramework):  # type: ignore[misc]
         library = HcnLibrary()
         version = library.version()
         self._cni = CniService(self._pods(library, config, folder))
-        if config.kubernetes is not None:
+        if self._logical is not None:
+            self._logical.start()
+            self._agent = Agent(library, config, logical=self._logical, settle=self._settle)
+        elif config.kubernetes is not None:
             self._nodes = Nodes(Api(config.kubernetes), config.node_name, self._look)
             self._agent = Agent(library, config, self._nodes.peers, self._nodes.announce)
             self._nodes.start()
@@ -137,6 +144,8 @@ class Service(win32serviceutil.ServiceFramework):  # type: ignore[misc]
         self._cni.serve()
         if self._docker is not None:
             self._docker.stop()
+        if self._logical is not None:
+            self._logical.stop()
         if self._nodes is not None:
             self._nodes.stop()
         self._agent.stop()
@@ -146,8 +155,12 @@ class Service(win32serviceutil.ServiceFramework):  # type: ignore[misc]
     def _pods(self, library: HcnLibrary, config: NodeConfig, folder: Path) -> Handler:
         """Who answers CNI: the pods of containerd, or those of Docker, which are followed as well."""
         sandboxes = Sandboxes(folder / ("pods" if config.runtime == DOCKER else "sandboxes"))
+        if config.datapath == OVS and config.southbound is not None:
+            self._logical = LogicalPorts(config, config.southbound, config.openvswitch)
         if config.runtime != DOCKER:
-            return PodNetwork(library, config, sandboxes).handle
+            pods = PodNetwork(library, config, sandboxes, self._logical)
+            self._settle = pods.settle
+            return pods.handle
         self._docker = DockerFollower(library, config, sandboxes)
         self._docker.start()
         return self._docker.pods.handle
