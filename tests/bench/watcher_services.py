@@ -51,6 +51,22 @@ def endpoint_changes(scene: Stage, count: int) -> None:
     report("watcher_endpoint_change_p99_ms", percentile(latencies, 99), "ms")
 
 
+def services_come_and_go(scene: Stage) -> None:
+    """Latency of a service that is added to, or removed from, all the others."""
+    objects = scene.objects("changing")
+    for number in range(CHANGES):
+        objects.service(f"c{number}", [{"port": 80}])
+        time.sleep(0.02)
+    for number in range(CHANGES):
+        objects.delete("services", f"c{number}")
+        time.sleep(0.02)
+    for word in ("added", "removed"):
+        pattern = re.compile(rf"{word} Load_Balancer .*object=service/changing/c\d+ ms=([0-9.]+)")
+        wait_until(lambda: len(pattern.findall(scene.watcher.log.read_text())) >= CHANGES, 30)  # noqa: B023
+        latencies = [float(found) for found in pattern.findall(scene.watcher.log.read_text())]
+        report(f"watcher_service_{word}_p99_ms", percentile(latencies, 99), "ms")
+
+
 def main() -> None:
     """Run all, on one stage."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -59,6 +75,7 @@ def main() -> None:
     with stage() as scene:
         from_nothing(scene, options.services)
         endpoint_changes(scene, options.services)
+        services_come_and_go(scene)
 
 
 if __name__ == "__main__":
