@@ -61,6 +61,10 @@ def test_credentials_of_systemd_go_first(tmp_path: Path, monkeypatch: pytest.Mon
     [
         ("10.244.0.0/16", "10.244.0.0", "cluster_cidr: '10.244.0.0' has no prefix length"),
         ("cluster_cidr", "other", "cluster_cidr: None is not a network"),
+        ("10.244.0.0/16", "10.244.0.0/16,fd00::/56", "dual-stack clusters are not supported"),
+        ("10.96.0.0/16", "fd00::/112", "IPv6-only and dual-stack clusters are not supported"),
+        ("mtu = 1400", "node_prefix = 12", "node_prefix is 12 and has to be 16 (that of cluster_cidr) to 29"),
+        ("mtu = 1400", 'gateways = "gw"', "gateways is 'gw' and has to be a list of names"),
         ("ssl:127.0.0.1:6641", "127.0.0.1", "northbound.remote: '127.0.0.1' is no database remote"),
         ("certificate =", "x =", "northbound.certificate is None"),
         ("kubeconfig =", "x =", "kubernetes.kubeconfig is None"),
