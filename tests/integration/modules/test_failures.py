@@ -7,14 +7,18 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from module_runner import ModuleFailed, finish_module, run_module, start_module
+from module_runner import ModuleFailed, collections_path, finish_module, run_module, start_module
 from ovsdb_servers import SCHEMAS, Authority, KeyPair, Server, free_port
 
+RULE = {"direction": "to-lport", "priority": 1, "match": "ip4", "action": "drop"}
 SWITCH = [{"name": "web", "other_config": {"subnet": "192.0.2.0/24"}}]
 
 
@@ -145,3 +149,61 @@ def test_processes_that_make_the_same_rows(nb_server: Server) -> None:
     assert sum(finish_module(run)["changed"] for run in runs) == 1
     assert len(nb_server.rows("Logical_Switch")) == 50
     assert len(nb_server.rows("Logical_Switch_Port")) == 50
+
+
+def test_a_server_that_does_not_lead(tmp_path: Path) -> None:
+    """Of a cluster's members, one that is reached over the network must lead it."""
+    addresses, ports = ([f"tcp:127.0.0.1:{free_port()}" for _ in range(2)], [free_port() for _ in range(2)])
+    schema = SCHEMAS["OVN_Northbound"]
+    subprocess.run(["ovsdb-tool", "create-cluster", tmp_path / "db0", schema, addresses[0]], check=True)
+    join = ["ovsdb-tool", "join-cluster", tmp_path / "db1", "OVN_Northbound", addresses[1], addresses[0]]
+    subprocess.run(join, check=True)
+    servers = []
+    try:
+        for number, port in enumerate(ports):
+            command = ["ovsdb-server", tmp_path / f"db{number}", f"--remote=ptcp:{port}:127.0.0.1", "--no-chdir"]
+            servers.append(subprocess.Popen([*command, f"--unixctl={tmp_path}/{number}.ctl", "-vconsole:off"]))
+        follower, leader = f"tcp:127.0.0.1:{ports[1]}", f"tcp:127.0.0.1:{ports[0]}"
+        deadline, message = time.monotonic() + 30, ""
+        while "does not lead" not in message:  # until it has joined
+            assert time.monotonic() < deadline, message
+            with pytest.raises(ModuleFailed) as caught:
+                run_module("ovn_logical_switch", remote=follower, switches=SWITCH, timeout=2)
+            message = caught.value.result["msg"]
+            time.sleep(0.1)
+        assert message.startswith(f"cannot use OVN_Northbound at {follower}: {follower}: this server does not lead")
+        assert "name the other members too" in message
+        assert run_module("ovn_logical_switch", remote=f"{follower},{leader}", switches=SWITCH)["changed"]
+    finally:
+        for server in servers:
+            server.kill()
+            server.wait()
+
+
+def test_a_play_that_tells_all(tls_server: tuple[Server, str], authority: Authority, tmp_path: Path) -> None:
+    """No part of the private key is shown at -vvvv, neither when all is well nor when it is not."""
+    keys = authority.issue("play")
+    secret = keys.private_key.read_text().splitlines()[1]
+    options = {"remote": tls_server[1], **keys.options()}
+    tasks = [
+        {"ovn_k8s.cluster.ovn_nb": {"network": {"switches": SWITCH}, **options}},
+        {"ovn_k8s.cluster.ovn_acl": {"switch": "none", **RULE, **options}, "ignore_errors": True},
+    ]
+    play = {"hosts": "localhost", "gather_facts": False, "tasks": tasks}
+    (tmp_path / "play.yml").write_text(json.dumps([play]))
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "LC_ALL": "C.UTF-8",
+        "ANSIBLE_COLLECTIONS_PATH": str(collections_path()),
+        "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+    }
+    command = [sys.executable, "-m", "ansible", "playbook", "-vvvv", "--diff", "-i", "localhost,", "-c", "local"]
+    done = subprocess.run(
+        [*command, "play.yml"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    shown = done.stdout + done.stderr
+    assert done.returncode == 0, shown
+    assert "which does not exist; create it first" in shown
+    assert "Traceback" not in shown
+    assert secret not in shown
