@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: ovn_acl
 short_description: Manage access control lists of OVN
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Creates, changes and deletes rules of access control of switches and port groups, all of one call in one
     transaction.

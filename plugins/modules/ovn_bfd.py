@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: ovn_bfd
 short_description: Manage BFD sessions of OVN
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Creates, changes and deletes BFD sessions of logical router ports, all of one call in one transaction.
   - What is not given stays as it is.

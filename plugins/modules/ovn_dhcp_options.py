@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: ovn_dhcp_options
 short_description: Manage DHCP options of OVN
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Creates, changes and deletes sets of DHCP options, all of one call in one transaction.
   - What is not given stays as it is. Ports name the set that they are served with.

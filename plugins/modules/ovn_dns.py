@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: ovn_dns
 short_description: Manage DNS records of OVN
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Creates, changes and deletes sets of DNS records, all of one call in one transaction.
   - What is not given stays as it is.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: ovn_load_balancer
 short_description: Manage load balancers of OVN
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Creates, changes and deletes load balancers with their health checks, all of one call in one transaction.
   - What is not given stays as it is. A switch or router that shall use one names it, or a group that it is in.

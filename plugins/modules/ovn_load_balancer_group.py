@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: ovn_load_balancer_group
 short_description: Manage groups of load balancers of OVN
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Creates, changes and deletes groups of load balancers, all of one call in one transaction.
   - What is not given stays as it is. Needs OVN 21.12 or newer.

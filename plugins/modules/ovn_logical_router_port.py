@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: ovn_logical_router_port
 short_description: Manage ports of logical routers of OVN
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Creates, changes, moves and deletes logical router ports with their gateway chassis, all of one call in
     one transaction.

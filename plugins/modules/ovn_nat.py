@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: ovn_nat
 short_description: Manage address translation of OVN
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Creates, changes and deletes rules of address translation of logical routers, all of one call in one
     transaction.

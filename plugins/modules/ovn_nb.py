@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: ovn_nb
 short_description: Manage a whole logical network of OVN as one document
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Makes the northbound database agree with a document that lists switches, routers, rules and all else by kind, in one
     transaction, whatever its size.

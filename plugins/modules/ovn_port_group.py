@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: ovn_port_group
 short_description: Manage port groups of OVN
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Creates, changes and deletes port groups, all of one call in one transaction.
   - What is not given stays as it is. The rules of a group that is deleted go with it.

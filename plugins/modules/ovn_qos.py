@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: ovn_qos
 short_description: Manage quality of service of OVN
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Creates, changes and deletes rules of quality of service of logical switches, all of one call in one
     transaction.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: ovn_router_policy
 short_description: Manage routing policies of OVN
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Creates, changes and deletes routing policies of logical routers, all of one call in one transaction.
   - What is not given stays as it is.

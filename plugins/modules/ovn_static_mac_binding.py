@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: ovn_static_mac_binding
 short_description: Manage static MAC bindings of OVN
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Creates, changes and deletes static MAC bindings of logical router ports, all of one call in one transaction.
   - What is not given stays as it is. Needs OVN 22.03 or newer.
