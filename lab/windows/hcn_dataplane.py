@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .hcn_model import NON_PERSISTENT, Document
+from .hcn_model import NON_PERSISTENT, OF_HOST, Document
 
 LOG = logging.getLogger(__name__)
 
@@ -55,6 +55,8 @@ class Network:
     router_mac: str
     host_route: bool
     remotes: frozenset[Remote]
+    own: frozenset[str] = frozenset()
+    """Addresses of the machine itself on it."""
 
     @property
     def bridge(self) -> str:
@@ -84,8 +86,13 @@ class Endpoint:
         return f"ep-{self.id[:8]}"
 
 
-def networks(state: Mapping[str, Document]) -> Iterator[Network]:
+def networks(state: Mapping[str, Document], ends: Mapping[str, Document]) -> Iterator[Network]:
     """The networks of a model's state that can carry packets: those that vanish at a reboot, and Transparent ones."""
+    own: dict[str, set[str]] = {}
+    for end in ends.values():
+        if end.get(OF_HOST):
+            found = own.setdefault(str(end["HostComputeNetwork"]).lower(), set())
+            found |= {f"{one['IpAddress']}/{one['PrefixLength']}" for one in end.get("IpConfigurations") or []}
     for id_, document in state.items():
         type_ = document.get("Type")
         subnet: Document = next((s for ipam in document.get("Ipams") or [] for s in ipam.get("Subnets") or []), {})
@@ -107,6 +114,7 @@ def networks(state: Mapping[str, Document]) -> Iterator[Network]:
                 Remote(r["DestinationPrefix"], r["ProviderAddress"], _mac(r["DistributedRouterMacAddress"]))
                 for r in remotes
             ),
+            frozenset(own.get(id_, ())),
         )
 
 
@@ -169,7 +177,7 @@ class Dataplane:
         with self._busy:
             with self._lock:
                 state = self._state()
-                nets = {one.id: one for one in networks(state.networks)}
+                nets = {one.id: one for one in networks(state.networks, state.endpoints)}
                 ends = {one.id: one for one in endpoints(state.endpoints, state.namespaces)}
                 compartments = {int(one["NamespaceId"]) for one in state.namespaces.values()}
             self._compartments_to(compartments)
@@ -231,6 +239,10 @@ class Dataplane:
         if known is None:
             self._make_overlay(one)
         before = known.remotes if known else frozenset()
+        for address in (known.own if known else frozenset()) - one.own:
+            self._ip("address", "delete", address, "dev", one.bridge)
+        for address in one.own - (known.own if known else frozenset()):
+            self._ip("address", "add", address, "dev", one.bridge)
         for remote in before - one.remotes:
             self._ip("route", "delete", remote.prefix, "dev", one.bridge)
             self._ip("neighbour", "delete", remote.provider, "dev", one.bridge)

@@ -101,6 +101,9 @@ ENDPOINT_POLICIES = (
     "TierAcl",
 )
 NON_PERSISTENT = 8
+CREATED, ATTACHED = 1, 2
+OF_HOST = "OfHost"
+"""Key of an endpoint of ours, which HNS does not show: it is the machine's."""
 
 
 class Refused(Exception):
@@ -516,8 +519,9 @@ class Model:
         if method == "GET" and parts == ["globals", "version"]:
             major, minor = self.state.version
             return json.dumps({"Success": True, "Output": {"Major": major, "Minor": minor}})
-        if method == "GET" and len(parts) == 2 and parts[0] == "endpoints":
-            return self._hns_endpoint(parts[1].lower())
+        if len(parts) > 1 and parts[0] == "endpoints" and (method, *parts[2:]) in (("GET",), ("POST", "attach")):
+            id_ = parts[1].lower()
+            return self._hns_endpoint(id_) if method == "GET" else self._hns_attach(id_, _parsed(body))
         if method == "POST" and len(parts) == 2 and parts[0] == "networks":
             network = self.state.networks.get(parts[1].lower())
             if network is None:
@@ -536,7 +540,20 @@ class Model:
         if endpoint is None:
             return json.dumps({"Success": False, "Error": "The endpoint was not found. "})
         shared = endpoint.get("SharedContainers", [])
-        return json.dumps({"Success": True, "Output": {"ID": endpoint["ID"], "SharedContainers": shared}})
+        state = ATTACHED if shared or endpoint.get("HostComputeNamespace") or endpoint.get(OF_HOST) else CREATED
+        output = {"ID": endpoint["ID"], "Name": endpoint.get("Name"), "State": state, "SharedContainers": shared}
+        return json.dumps({"Success": True, "Output": output})
+
+    def _hns_attach(self, id_: str, request: Document) -> str:
+        """An endpoint becomes an adapter of the machine itself."""
+        endpoint = self.state.endpoints.get(id_)
+        if endpoint is None:
+            return json.dumps({"Success": False, "Error": "The endpoint was not found. "})
+        if request != {"SystemType": "Host", "CompartmentId": 1}:
+            return json.dumps({"Success": False, "Error": "the emulation attaches endpoints to the host only"})
+        endpoint[OF_HOST] = True
+        self._save()
+        return json.dumps({"Success": True, "Output": {}})
 
 
 def _function(name: str) -> tuple[str, str]:
@@ -562,7 +579,8 @@ def _shown(kind: str, document: Document) -> Document:
     shown = copy.deepcopy(document)
     if kind == "Network" and shown.get("Type") == "NAT":
         del shown["Type"]
-    shown.pop("SharedContainers", None)  # the older interface's
+    for key in ("SharedContainers", OF_HOST):  # the older interface's
+        shown.pop(key, None)
     return shown
 
 

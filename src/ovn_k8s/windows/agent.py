@@ -15,7 +15,7 @@ from collections.abc import Callable
 from ovn_k8s.core.hns.errors import HnsError
 from ovn_k8s.core.hns.plan import Inventory, Plan
 
-from . import hybrid_overlay, transparent
+from . import hybrid_overlay, source_vip, transparent
 from .api import ApiError
 from .config import NETWORK, NodeConfig
 from .host_network import Hcn, carry_out, read_inventory
@@ -92,6 +92,8 @@ class Agent:
             if self._logical is None:
                 break
         self.ready.set()
+        if self._logical is None:
+            source_vip.ensure(self._library, self._config, actual)
         self._settle()
         router_mac = next((network.router_mac for network in actual.networks if network.name == NETWORK), "")
         if router_mac:

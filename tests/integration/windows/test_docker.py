@@ -53,7 +53,7 @@ class Docker:
             self._program = None
 
     def attached(self, pod: str) -> set[str]:
-        found = [one for one in list(self.node.windows.model.state.endpoints.values()) if one["Name"] == pod]
+        found = [one for one in self.node.endpoints if one["Name"] == pod]
         assert len(found) <= 1
         return {id_ for one in found for id_ in one.get("SharedContainers", ())}
 
@@ -92,12 +92,12 @@ def test_pods_of_several_containers(node: Node, docker: Docker) -> None:
     node.start()
     ids = docker.engine.run_pod("shop", "web", "u1", ("a", "b", "c"))
     docker.until("shop_web", set(ids.values()))
-    (before,) = [dict(one) for one in node.windows.model.state.endpoints.values()]
+    (before,) = [dict(one) for one in node.endpoints]
     docker.engine.die(ids["b"])
     again = docker.engine.create("again", docker.engine.containers[ids["b"]].labels)
     docker.engine.start(again)
     docker.until("shop_web", {*ids.values(), again} - {ids["b"]})
-    (after,) = node.windows.model.state.endpoints.values()
+    (after,) = node.endpoints
     assert (after["ID"], after["IpConfigurations"]) == (before["ID"], before["IpConfigurations"])
 
     # What happens while the service is down is made up for when it starts.
@@ -108,7 +108,7 @@ def test_pods_of_several_containers(node: Node, docker: Docker) -> None:
     node.start()
     docker.until("shop_other", set(other.values()))
     node.wait("the pod that has gone keeps its endpoint", lambda: not docker.attached("shop_web"))
-    assert [one["Name"] for one in node.windows.model.state.endpoints.values()] == ["shop_other"]
+    assert [one["Name"] for one in node.endpoints] == ["shop_other"]
 
     # And what happens while the Engine is away, when it comes back.
     docker.stop()
@@ -128,6 +128,6 @@ def test_pods_in_a_row_leave_nothing(node: Node, docker: Docker) -> None:
         docker.until(f"shop_p{turn}", set(ids.values()))
         for id_ in ids.values():
             docker.engine.remove(id_)
-    node.wait("endpoints stay", lambda: not node.windows.model.state.endpoints)
+    node.wait("endpoints stay", lambda: not node.endpoints)
     assert node.windows.model.handles == {}
     assert list((node.data / "pods").glob("*.json")) == []

@@ -12,6 +12,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from lab.windows.hcn_model import Model
+from ovn_k8s.core.hns import v1
 from ovn_k8s.core.hns.versions import Version
 from ovn_k8s.windows.hcn_errors import HcnCallError
 from ovn_k8s.windows.kinds import Kind
@@ -57,8 +58,10 @@ class ModelHcn:
             self._call("HcsCloseComputeSystem", handle=handle)
 
     def containers_of(self, endpoint_id: str) -> frozenset[str]:
-        reply = json.loads(self.model.call("HNSCall", "", 0, "GET", f"/endpoints/{endpoint_id}", "")[2])
-        return frozenset(reply["Output"]["SharedContainers"])
+        return frozenset(self.hns_call("GET", f"/endpoints/{endpoint_id}")["SharedContainers"])
+
+    def hns_call(self, method: str, path: str, body: str = "") -> Any:
+        return v1.output(self.model.call("HNSCall", "", 0, method, path, body)[2], f"{method} {path}")
 
     def delete(self, kind: Kind, id_: str) -> None:
         self._call(f"HcnDelete{kind}", id_)
