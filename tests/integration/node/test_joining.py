@@ -4,16 +4,13 @@
 
 from __future__ import annotations
 
-import json
-import re
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
-from cni_caller import Agent
+from prepared_machine import PreparedMachine
 from small_ovn import Node, SmallOvn, eventually
 
 from ovn_k8s.core.layout import TABLES, Request, WantedNode, lay_out
@@ -23,41 +20,9 @@ from ovn_k8s.ovsdb.remote import parse_remotes
 CLUSTER = IPv4Network("10.244.0.0/16")
 
 
-class Joining:
-    """A node whose node.toml says no subnet; its agent is started again whenever it ends, as systemd does."""
-
-    def __init__(self, node: Node) -> None:
-        self.node = node
-        self.agent = Agent(node)
-        self.record = node.directory / "node-subnet"
-        text = self.agent.config.read_text()
-        self.agent.config.write_text(re.sub(r"(?m)^node_subnet.*\n", "", text))
-        self.agent.options = (f"--record={self.record}", f"--state={node.directory / 'host-state.json'}")
-
-    def start(self) -> subprocess.Popen[bytes]:
-        return self.node.spawn(
-            "agent", sys.executable, "-m", "ovn_k8s.node", "--config", str(self.agent.config),
-            "--socket", str(self.agent.socket), *self.agent.options,
-        )  # fmt: skip
-
-    def overlay(self, command: str) -> list[str]:
-        output = self.node.enter(
-            sys.executable, "-m", "ovn_k8s.overlay", command, "--json", "--config", str(self.agent.config),
-            *self.agent.options,
-        )  # fmt: skip
-        return list(json.loads(output)["changes"])
-
-    def addresses(self) -> list[str]:
-        shown = self.node.enter("ip", "-4", "-j", "address", "show", f"k8s-{self.node.name}", check=False)
-        return [entry["local"] for link in json.loads(shown or "[]") if link for entry in link["addr_info"]]
-
-    def pings(self, address: str) -> bool:
-        return "1 received" in self.node.enter("ping", "-c1", "-W1", "-n", address, check=False)
-
-
 @pytest.fixture
-def joining(ovn: SmallOvn) -> Iterator[Joining]:
-    yield Joining(ovn.add_node("joins", topology=False))
+def joining(ovn: SmallOvn) -> Iterator[PreparedMachine]:
+    yield PreparedMachine(ovn.add_node("joins", topology=False))
 
 
 def lay_out_node(ovn: SmallOvn, node: Node, subnet: str, *, gone: bool = False) -> None:
@@ -79,7 +44,7 @@ def ended(process: subprocess.Popen[bytes]) -> bool:
     return process.poll() is not None
 
 
-def test_a_prepared_machine_joins_moves_and_forgets(ovn: SmallOvn, joining: Joining) -> None:
+def test_a_prepared_machine_joins_moves_and_forgets(ovn: SmallOvn, joining: PreparedMachine) -> None:
     ovn.nbctl("set", "logical_router", "cluster", "external_ids:ovn-k8s-owner=cluster")
     assert "Bridge br-phy: created" in joining.overlay("apply"), "the underlay does not wait for a subnet"
     assert joining.addresses() == []
