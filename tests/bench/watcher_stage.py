@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import resource
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -61,6 +62,7 @@ def stage() -> Iterator[Stage]:
     programs = find_programs()
     if programs is None:
         raise SystemExit("no kube-apiserver and etcd: name their folder in OVN_K8S_KUBE_BIN")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))  # and take down what was built
     folder = Path(tempfile.mkdtemp(prefix="ovn-k8s-bench-"))
     plane = ControlPlane(programs, folder / "control-plane")
     nb = Northbound(folder / "nb")
