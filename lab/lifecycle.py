@@ -23,6 +23,8 @@ from .windows import power
 
 BOOT_SECONDS = 90
 """How long a machine may take to boot; about 3 s is usual."""
+STARTED_SECONDS = 20
+"""After so long its supervisor is at work, on a busy host too, or has ended."""
 
 
 def up(settings: Settings) -> None:
@@ -181,7 +183,7 @@ def _booted(settings: Settings, machine: Machine) -> str:
             say(f"{machine.name} has booted, but units of it have failed:\n{failed.rstrip()}")
             return ""
         fault = (state.stderr or state.stdout).strip()
-        if not supervisor.running(settings, machine) and time.monotonic() > deadline - BOOT_SECONDS + 5:
+        if not supervisor.running(settings, machine) and time.monotonic() > deadline - BOOT_SECONDS + STARTED_SECONDS:
             return "systemd-nspawn has ended"
         time.sleep(0.1)
     return fault or "no answer"
