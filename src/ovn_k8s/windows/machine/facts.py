@@ -7,12 +7,11 @@ from __future__ import annotations
 import os
 import socket
 import time
-import winreg
-from contextlib import suppress
 from typing import Any
 
 from ovn_k8s.core.hns.errors import HnsError
 
+from . import registry
 from .adapters import adapters
 from .service_control import ServiceControl
 
@@ -35,10 +34,10 @@ def facts() -> dict[str, Any]:
         # Not by the module `platform`, which asks WMI: slow, and out of order more often than all else here.
         "name": socket.gethostname(),
         "architecture": os.environ.get("PROCESSOR_ARCHITECTURE", ""),
-        "product": str(_value(_VERSION, "ProductName") or ""),
-        "build": int(_value(_VERSION, "CurrentBuildNumber") or 0),
-        "revision": int(_value(_VERSION, "UBR") or 0),
-        "installation_type": str(_value(_VERSION, "InstallationType") or ""),
+        "product": str(registry.value(_VERSION, "ProductName") or ""),
+        "build": int(registry.value(_VERSION, "CurrentBuildNumber") or 0),
+        "revision": int(registry.value(_VERSION, "UBR") or 0),
+        "installation_type": str(registry.value(_VERSION, "InstallationType") or ""),
         "hns_version": _hns_version(),
         "pending_reboot": _pending(),
         "time": time.time(),
@@ -58,7 +57,7 @@ def _hns_version() -> str:
 
 
 def _pending() -> list[str]:
-    reasons = [reason for reason, key in _PENDING.items() if _exists(key)]
+    reasons = [reason for reason, key in _PENDING.items() if registry.exists(key)]
     if _names_differ():
         reasons.append("the name of the machine was changed")
     return reasons
@@ -66,18 +65,6 @@ def _pending() -> list[str]:
 
 def _names_differ() -> bool:
     base = r"SYSTEM\CurrentControlSet\Control\ComputerName"
-    active = _value(rf"{base}\ActiveComputerName", "ComputerName")
-    wanted = _value(rf"{base}\ComputerName", "ComputerName")
+    active = registry.value(rf"{base}\ActiveComputerName", "ComputerName")
+    wanted = registry.value(rf"{base}\ComputerName", "ComputerName")
     return bool(active and wanted and str(active).lower() != str(wanted).lower())
-
-
-def _exists(key: str) -> bool:
-    with suppress(OSError), winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, key):
-        return True
-    return False
-
-
-def _value(key: str, name: str) -> Any:
-    with suppress(OSError), winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, key) as handle:
-        return winreg.QueryValueEx(handle, name)[0]
-    return None

@@ -44,8 +44,7 @@ class Record:
             stored = json.loads(file.read_text(encoding="utf-8"))
             if stored.pop("format") != FORMAT:
                 raise ValueError(f"not of format {FORMAT}")
-            sets = {name: set(stored.pop(name)) for name in ("files", "directories")}
-            return cls(folder, **sets, **stored)
+            return cls(folder, set(stored.pop("files")), set(stored.pop("directories")), **stored)
         except FileNotFoundError:
             return cls(folder)
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import time
-import winreg
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -14,6 +13,7 @@ import pywintypes
 import win32service
 import winerror
 
+from . import registry
 from .errors import MachineError
 from .services import Service
 
@@ -115,13 +115,8 @@ class ServiceControl:
                 except pywintypes.error as error:
                     if error.winerror not in _UNKNOWN:
                         raise _said(f"service {service.name} cannot be changed", error) from error
-        with winreg.CreateKey(winreg.HKEY_LOCAL_MACHINE, rf"{_KEY}\{service.name}") as key:
-            if service.environment:
-                lines = [f"{name}={value}" for name, value in sorted(service.environment.items())]
-                winreg.SetValueEx(key, "Environment", 0, winreg.REG_MULTI_SZ, lines)
-            else:
-                with suppress(FileNotFoundError):
-                    winreg.DeleteValue(key, "Environment")
+        lines = [f"{name}={value}" for name, value in sorted(service.environment.items())]
+        registry.set_texts(rf"{_KEY}\{service.name}", "Environment", lines)
 
     def delete(self, name: str) -> None:
         try:
@@ -231,11 +226,7 @@ def _environment(name: str) -> dict[str, str]:
 
 def _values(name: str, value: str) -> list[str]:
     """A list of texts as the service control manager stores it."""
-    try:
-        with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, rf"{_KEY}\{name}") as key:
-            return [str(text) for text in winreg.QueryValueEx(key, value)[0] or []]
-    except FileNotFoundError:
-        return []
+    return [str(text) for text in registry.value(rf"{_KEY}\{name}", value) or []]
 
 
 def _wait(condition: Callable[[], bool], deadline: float) -> bool:

@@ -74,7 +74,7 @@ def read_services(items: Iterable[Mapping[str, Any]]) -> tuple[Service, ...]:
     result = []
     for item in items:
         try:
-            values = {key: tuple(value) if isinstance(value, list) else value for key, value in item.items()}
+            values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in item.items()}
             service = Service(**values)
         except TypeError as error:
             raise MachineError(f"service {item.get('name')!r}: {error}") from error
