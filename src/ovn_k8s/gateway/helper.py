@@ -116,6 +116,7 @@ class Helper:
 
     def _serve(self, channel: Channel, ready: Callable[[], None]) -> None:
         installed = _Installed()
+        self._host_side = None  # the bridge may be a new one, without the route and with a filter that was taken away
         told = False
         interval = CHECK_INTERVAL_S if channel.watches_flows else BLIND_INTERVAL_S
         while not self._stopping:

@@ -75,6 +75,15 @@ def _lines(wanted: HostSide) -> Iterator[str]:
         yield "}"
 
 
+def hear_again(run: Callable[[str], None] | None = None) -> None:
+    """Let the kernel have the frames of its NIC again, which is in the bridge no longer.
+
+    Raises:
+        HostSideError: nft refused, or is not there; then there is nothing to take away.
+    """
+    (run or _nft)(f"add table netdev {TABLE}\ndelete table netdev {TABLE}\n")
+
+
 def apply(wanted: HostSide, bridge: str, handle: Netlink, run: Callable[[str], None] | None = None) -> None:
     """Make it so. `run` takes the rules, by default nft does.
 

@@ -8,6 +8,7 @@ A move is recorded before its first step and each step can be undone from the re
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 
+from ovn_k8s.gateway.host_side import HostSideError, hear_again
 from ovn_k8s.netlink import host_stack
 from ovn_k8s.ovsdb.client import Client
 
@@ -211,6 +213,8 @@ class Machine:
         if not within(APPEAR_SECONDS, lambda: self.kernel.interface(record.bridge) is None):
             raise UplinkError(f"interface {record.bridge} is still there; is ovs-vswitchd running?")
         nic = self.required(record.nic)
+        with contextlib.suppress(HostSideError):  # without nft there is no filter
+            hear_again()
         write_settings(nic.name, record.facts.settings)
         self.kernel.set_up(nic)
         self._give(nic, facts)

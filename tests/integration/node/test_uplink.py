@@ -239,3 +239,16 @@ def test_a_move_is_confirmed_from_a_new_login(wire: Wire) -> None:
     del wire.node.daemons["move"]
     assert wire.overlay("uplink", "status", "ext0")["phase"] == "kept"
     assert wire.picture("brext0")["addresses"]
+
+
+def test_a_filter_of_the_gateway_helper_does_not_outlive_the_bridge(wire: Wire) -> None:
+    """With the userspace datapath the helper drops the NIC's frames before the kernel; the NIC alone needs them."""
+    before = wire.picture("ext0")
+    wire.to_bridge()
+    wire.node.enter("nft", "add table netdev ovn_k8s_gateway")
+    hook = "{ type filter hook ingress device ext0 priority 0; policy drop; }"
+    wire.node.enter("nft", f"add chain netdev ovn_k8s_gateway wire {hook}")
+    wire.to_nics()
+    assert wire.picture("ext0") == before
+    assert pings(wire.node, "192.0.2.1")
+    assert "ovn_k8s_gateway" not in wire.node.enter("nft", "list", "ruleset")
