@@ -102,6 +102,13 @@ test-fast: test-tools lab-binaries ## Tests that need no lab
 test-lab: test-tools ## Tests on a lab of their own
 	'$(VENV)/bin/pytest' --timeout=3600 tests/e2e
 
+.PHONY: molecule
+molecule: test-tools ## Molecule's scenarios: the modules on databases, every role on the lab's machines
+	@mkdir -p .build/ansible_collections/ovn_k8s && ln -sfn $(CURDIR) .build/ansible_collections/ovn_k8s/cluster
+	PATH='$(VENV)/bin':$$PATH '$(VENV)/bin/molecule' test -s modules
+	@$(MAKE) --no-print-directory lab-up
+	@$(INSIDE) molecule test -s cluster
+
 .PHONY: bench
 bench: test-tools ## Measurements, one JSON object a line
 	@'$(VENV)/bin/python' -m tests.bench
@@ -117,7 +124,14 @@ lint: lint-tools ## Style, types and Ansible's rules
 	'$(VENV)/bin/mypy' lab
 	@mkdir -p .build/ansible_collections/ovn_k8s && ln -sfn $(CURDIR) .build/ansible_collections/ovn_k8s/cluster
 	ANSIBLE_COLLECTIONS_PATH=.build PATH='$(VENV)/bin':$$PATH '$(VENV)/bin/ansible-lint'
+	tests/lint '$(VENV)/bin' .build/lint
+
+.PHONY: docs
+docs: lint-tools ## The documentation of every module and role, as text for people, in docs/modules
+	@mkdir -p .build/ansible_collections/ovn_k8s docs/modules && ln -sfn $(CURDIR) .build/ansible_collections/ovn_k8s/cluster
+	@ANSIBLE_COLLECTIONS_PATH=.build PATH='$(VENV)/bin':$$PATH antsibull-docs collection --use-current --squash-hierarchy \
+	    --output-format simplified-rst --no-indexes --dest-dir docs/modules ovn_k8s.cluster
 
 .PHONY: clean
 clean: ## Remove what was made in this tree (not the lab, not its cache)
-	rm -rf .build .venv .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .build .venv docs/modules .mypy_cache .pytest_cache .ruff_cache
