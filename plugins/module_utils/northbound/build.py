@@ -147,7 +147,8 @@ class _Builder:
 
     def _check_features(self, name: str, columns: dict[str, Any]) -> None:
         """Say which option a database that is too old has no column for."""
-        assert self.spec
+        if self.spec is None:
+            raise AssertionError("the table's schema is looked up first")
         for option in self.kind.options:
             if option.stored_in in columns and option.stored_in not in self.spec.columns and option.since:
                 if columns[option.stored_in] in (None, option.empty, MapPatch(), {}):

@@ -43,7 +43,8 @@ def _same_prefix(one: Item, other: Item) -> bool:
 
 def _displaced(kind: Kind, item: Item, actual: Database) -> Iterator[str]:
     """The other next hops of the prefix, unless the route is one of several."""
-    router = actual.find("Logical_Router", item["router"]) if not item.get("ecmp") and item.get("router") else None
+    there = "Logical_Router" in actual.schema.tables and item.get("router") and not item.get("ecmp")
+    router = actual.find("Logical_Router", item["router"]) if there else None
     for uuid in router.columns.get("static_routes", ()) if router else ():
         row = actual.get(kind.table, uuid)
         if row:

@@ -218,6 +218,17 @@ def test_references_to_what_is_not_there(module: str, name: str, server: Server)
     assert content(server) == before
 
 
+@EACH
+def test_a_server_that_is_to_come(module: str, tmp_path: Path) -> None:
+    """In check mode, before the database is installed."""
+    kind, remote = KINDS[module], f"unix:{tmp_path}/nb.sock"
+    result = run_module(module, check=True, remote=remote, assume_empty=True, **together(module))
+    assert result["changed"]
+    assert any(title.startswith(f"{kind.table} ") for title in result["diff"]["after"])
+    with pytest.raises(ModuleFailed, match="there is no such socket; is ovsdb-server running"):
+        run_module(module, check=True, remote=remote, **together(module))
+
+
 NEW = [(module, option) for module, kind in sorted(KINDS.items()) for option in kind.options if option.since]
 
 
