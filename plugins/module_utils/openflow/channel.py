@@ -85,7 +85,7 @@ class Channel:
         try:
             self._socket.connect(path)
             self._send(messages.hello(self._next()))
-            kind, _sign, _sign = self._receive(time.monotonic() + timeout)
+            kind, _number, _body = self._receive(time.monotonic() + timeout)
             if kind != messages.HELLO:
                 raise ChannelError(f"{path}: does not speak OpenFlow 1.4")
             self._send(messages.set_config(self._next()))
@@ -210,7 +210,8 @@ class Channel:
         while True:
             kind, answered, body = self._receive(deadline)
             if kind == messages.ERROR:
-                raise Refused(self.path, *struct.unpack_from("!HH", body), answered)
+                error, code = struct.unpack_from("!HH", body)
+                raise Refused(self.path, error, code, answered)
             if answered == number:
                 return kind, body
             self._unasked(kind, answered, body)

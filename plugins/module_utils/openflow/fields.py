@@ -220,16 +220,16 @@ def _read_flags(field: Field, text: str) -> tuple[int, int]:
     """As +trk-new; a number or number/mask is taken, too."""
     if text[:1] not in "+-" or not text:
         value, slash, mask = text.partition("/")
-        bits = number(mask, field.bits, field.name) if slash else field.all_bits
-        return number(value, field.bits, field.name) & bits, bits
-    value = bits = 0
+        counted = number(mask, field.bits, field.name) if slash else field.all_bits
+        return number(value, field.bits, field.name) & counted, counted
+    state = bits = 0
     for sign, name in re.findall(r"([+-])([^+-]*)", text):
         if name not in field.flags:
             raise FlowError(f"{field.name}: no flag {name!r}; there are {', '.join(field.flags)}")
         bit = 1 << field.flags.index(name)
         bits |= bit
-        value |= bit if sign == "+" else 0
-    return value, bits
+        state |= bit if sign == "+" else 0
+    return state, bits
 
 
 def write(field: Field, value: int, mask: int, names: Mapping[int, str]) -> str:

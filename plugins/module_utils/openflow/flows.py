@@ -73,8 +73,8 @@ def _read_match(text: str, ports: Mapping[str, int]) -> tuple[int, int, Conditio
         elif name in ("cookie", "idle_timeout", "hard_timeout", "send_flow_rem", "check_overlap", "importance"):
             raise FlowError(f"{name} cannot be given here: the flows stay until they are removed, under one cookie")
         elif name in KINDS and not value:
-            for field, exact in KINDS[name].items():
-                _put(match, FIELDS[field], (exact, FIELDS[field].all_bits))
+            for implied, exact in KINDS[name].items():
+                _put(match, FIELDS[implied], (exact, FIELDS[implied].all_bits))
         else:
             later.append((name, value))
     for name, value in later:  # some names depend on the kind of packet
@@ -304,7 +304,8 @@ def _action_text(action: Action, names: Mapping[int, str]) -> str:  # noqa: PLR0
         name, value, mask = operands
         return f"set_field:{write(FIELDS[name], value, mask, names)}->{name}"
     if word == "write_metadata":
-        return f"write_metadata:{write(FIELDS['metadata'], *operands, names)}"
+        value, mask = operands
+        return f"write_metadata:{write(FIELDS['metadata'], value, mask, names)}"
     if word == "move":
         source, first, target, into, bits = operands
         return f"move:{source}[{first}..{first + bits - 1}]->{target}[{into}..{into + bits - 1}]"
