@@ -42,6 +42,8 @@ from .record import (
 LOG = logging.getLogger(__name__)
 LONGEST_NAME = 15
 APPEAR_SECONDS = 10.0
+RESTORE_SECONDS = 3.0
+"""How long a network manager is left alone with a NIC that has come back, before it is given what it had."""
 _ALIASES = IPv4Network("169.254.0.0/16")
 """Routes to it are the gateway helper's, and of no use on the NIC."""
 
@@ -205,7 +207,7 @@ class Machine:
         remove(record.nic, self.directory)
 
     def _restored(self, record: Record, manager: Manager) -> None:
-        self._await(self.required(record.nic), record.facts, manager.settled, dynamic=True)
+        self._await(self.required(record.nic), record.facts, manager.settled, dynamic=True, seconds=RESTORE_SECONDS)
 
     def _take_out(self, record: Record, facts: Facts) -> None:
         """The NIC out of the bridge, with what the bridge had."""
@@ -243,7 +245,13 @@ class Machine:
             self.kernel.move_rule(rule, old, new)
 
     def _await(
-        self, interface: Interface, facts: Facts, settled: Callable[[Interface], bool], *, dynamic: bool
+        self,
+        interface: Interface,
+        facts: Facts,
+        settled: Callable[[Interface], bool],
+        *,
+        dynamic: bool,
+        seconds: float = SETTLE_SECONDS,
     ) -> bool:
         """Let the network manager finish; then add what it does not know of, with `dynamic` what it did not get too.
 
@@ -253,7 +261,7 @@ class Machine:
         def done() -> bool:
             return settled(interface) and self._missing(interface, facts) == ""
 
-        finished = within(SETTLE_SECONDS, done)
+        finished = within(seconds, done)
         self._give(interface, facts, dynamic=dynamic)
         return finished
 
