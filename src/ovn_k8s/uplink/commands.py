@@ -116,6 +116,7 @@ def _uplink(options: Options) -> Changes:
         session.undo(_named(options), here)
     elif options.what == "at-boot":
         here.at_boot()
+        session.settle_units(options.records, reload=False)
     else:
         here.at_start()
     return Changes([])

@@ -100,7 +100,7 @@ def _end(record: Record, directory: Path) -> None:
         save(record.moved(KEPT), directory)
     else:
         remove(record.nic, directory)
-    _settle_units(directory)
+    settle_units(directory)
 
 
 def run(nic: str, machine: Machine) -> None:
@@ -119,14 +119,14 @@ def run(nic: str, machine: Machine) -> None:
         except Exception as error:  # whatever it is, people must get in again
             LOG.error("%s: %s", nic, error)
             machine.undo(record)
-            _settle_units(machine.directory)
+            settle_units(machine.directory)
             _tell(machine.directory, nic, "undone", str(error))
             return
         if record.state == MOVING:
             machine.keep(record)
         else:
             remove(nic, machine.directory)
-        _settle_units(machine.directory)
+        settle_units(machine.directory)
         _tell(machine.directory, nic, "kept")
 
 
@@ -138,7 +138,7 @@ def undo(nic: str, machine: Machine) -> None:
         if record and record.state != KEPT:
             machine.undo(record)
             _tell(machine.directory, nic, "undone", "the process that moved it has ended")
-        _settle_units(machine.directory)
+        settle_units(machine.directory)
 
 
 def confirm(nic: str, directory: Path) -> None:
@@ -227,8 +227,11 @@ def _guard() -> None:
         os.sync()
 
 
-def _settle_units(directory: Path) -> None:
-    """Once a move is kept or undone, the guard goes; what has to be done at each boot is there while it is needed."""
+def settle_units(directory: Path, *, reload: bool = True) -> None:
+    """Once a move is kept or undone, the guard goes; what has to be done at each boot is there while it is needed.
+
+    With `reload` systemd learns of it now, which is not for a unit that runs at boot.
+    """
     if directory != DIRECTORY or not UNITS.is_dir():
         return
     records = load_all(directory)
@@ -238,7 +241,8 @@ def _settle_units(directory: Path) -> None:
         _have_unit(START, _START_UNIT)
     else:
         _drop_unit(START)
-    subprocess.run(["systemctl", "daemon-reload"], check=False, capture_output=True)
+    if reload:
+        subprocess.run(["systemctl", "daemon-reload"], check=False, capture_output=True)
 
 
 def _have_unit(name: str, text: str) -> None:
