@@ -358,7 +358,18 @@ class _Planner:
                     self.actual.schema.tables[row.table].root and not self.actual.schema.tables[holder.table].root
                 )
                 if stays and row.uuid in _atoms(becomes):
+                    self._check_use(row, holder, column)
                     self.leave.setdefault((holder.table, holder.uuid, column), set()).add(row.uuid)
+
+    def _check_use(self, row: StoredRow, holder: StoredRow, column: str) -> None:
+        """A row that stands by itself, and that somebody else has use for, stays."""
+        owner, user = self.actual.owner_of(row), self.actual.owner_of(holder)
+        if self.actual.schema.tables[row.table].root and owner != user:
+            name, holds = self.actual.title(row.table, row.uuid), self.actual.title(holder.table, holder.uuid)
+            raise InvalidValue(
+                f"{row.table} {name!r} cannot go: {holder.table} {holds!r}, which belongs to {user or 'nobody'!r}, "
+                f"refers to it (column {column}); remove it there first"
+            )
 
     def _changes(self) -> Iterator[Change]:
         schema = self.actual.schema

@@ -194,6 +194,30 @@ def test_groups_of_load_balancers(nb_server: Server) -> None:
     assert members() == {"g1": ["new"], "g2": []}
 
 
+def test_a_group_that_somebody_else_uses(nb_server: Server) -> None:
+    """What refers to it is not changed behind its owner's back."""
+    apply(nb_server, load_balancer_groups=[{"name": "g"}], ha_chassis_groups=[{"name": "h"}])
+    port = {"name": "p", "switch": "vault", "type": "external", "ha_chassis_group": "h"}
+    apply(
+        nb_server,
+        owner="bank",
+        switches=[{"name": "vault", "load_balancer_groups": ["g"]}],
+        switch_ports=[port],
+    )
+    before = nb_server.dump()
+    for module, name in (("ovn_load_balancer_group", "g"), ("ovn_ha_chassis_group", "h")):
+        with pytest.raises(
+            ModuleFailed, match=f"'{name}' cannot go: Logical_Switch.*, which belongs to 'bank', refers"
+        ):
+            run_module(module, remote=nb_server.remote, owner="shop", name=name, state="absent")
+    with pytest.raises(ModuleFailed, match="cannot go: Logical_Switch"):
+        run_module("ovn_nb", remote=nb_server.remote, owner="shop", state="deleted")
+    assert nb_server.dump() == before
+    apply(nb_server, "replaced", owner="bank", switches=[{"name": "vault"}], switch_ports=[{"name": "p"}])
+    apply(nb_server, "deleted")
+    assert read(nb_server) == {}
+
+
 def test_rules_of_two_holders_of_one_name(nb_server: Server) -> None:
     rule = {"direction": "to-lport", "priority": 1, "match": "ip4", "action": "drop"}
     apply(nb_server, switches=[{"name": "x"}], port_groups=[{"name": "x"}])

@@ -9,6 +9,7 @@ import pytest
 from sample_schema import database, uuids
 
 from ovn_k8s.core.changes import Delete, Hold, Insert, Update
+from ovn_k8s.core.database import Database
 from ovn_k8s.core.errors import DuplicateRow, InvalidValue, MissingReference, OwnershipConflict
 from ovn_k8s.core.plan import Plan, plan
 from ovn_k8s.core.rows import ID_KEY, OWNER_KEY, MapPatch, Parent, Ref, Row, SetPatch
@@ -377,3 +378,19 @@ def test_planning_the_planned_state_again_changes_nothing() -> None:
         Interface={"i": {"name": "p", "external_ids": OWNED}},
     )
     assert not plan(rows, after, owners=["shop"])
+
+
+def test_what_somebody_else_refers_to_stays() -> None:
+    def rows(user: str) -> Database:
+        ids = {OWNER_KEY: user} if user else {}
+        return database(
+            Group={"g": {"name": "front", "external_ids": {OWNER_KEY: "me"}}},
+            Queue={"q": {"name": "fast", "slots": {1: Uuid("g")}, "external_ids": ids}},
+        )
+
+    for user in ("you", ""):
+        with pytest.raises(
+            InvalidValue, match=f"Group 'front' cannot go: Queue 'fast', which belongs to '{user or 'no'}"
+        ):
+            plan([], rows(user), owners=["me"])
+    assert plan([], rows("me"), absent=[("Group", "front"), ("Queue", "fast")], owner="me")
