@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from model_hcn import ModelHcn
 
-from ovn_k8s.core.hybrid_overlay import ROUTER_MAC_ANNOTATION, SUBNET_ANNOTATION
+from ovn_k8s.core.hybrid_overlay import ROUTER_MAC_ANNOTATION, ROUTES_ANNOTATION, SUBNET_ANNOTATION
 from ovn_k8s.windows import config, hybrid_overlay
 from ovn_k8s.windows.config import ConfigError
 from ovn_k8s.windows.host_network import carry_out, read_inventory
@@ -55,6 +55,46 @@ def test_peers_are_the_nodes_that_can_be_reached() -> None:
         ("linux1", "10.244.1.0/24", "0A-58-0A-F4-01-03"),
         ("linux2", "10.244.2.0/24", "0A-58-0A-F4-02-03"),
     ]
+
+
+def test_what_is_reached_through_another_node() -> None:
+    """Masters and gateways that are no nodes of Kubernetes: the watcher says it on our own node."""
+    own = node("win1", "10.244.5.0/24", "192.0.2.21", "00:15:5d:00:00:01")
+    text = '[{"subnet":"100.64.0.0/16","address":"192.0.2.12","router_mac":"0a:58:0a:f4:01:fe"}]'
+    own["metadata"]["annotations"][ROUTES_ANNOTATION] = text
+    (found,) = hybrid_overlay.peers([own], "win1")
+    assert (str(found.subnet), str(found.address), found.router_mac) == (
+        "100.64.0.0/16",
+        "192.0.2.12",
+        "0A-58-0A-F4-01-FE",
+    )
+    assert hybrid_overlay.peers([own], "win2")[0].name == "win1"
+
+
+@pytest.mark.parametrize("text", ["{", "[3]", '[{"subnet":"x","address":"y","router_mac":"z"}]', "3"])
+def test_routes_that_cannot_be_read_are_left_out(text: str) -> None:
+    own = node("win1", None, "192.0.2.21", None)
+    own["metadata"]["annotations"][ROUTES_ANNOTATION] = text
+    assert hybrid_overlay.peers([own], "win1") == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('datapath = "ovn"', "datapath is 'ovn', none of hybrid_overlay, ovs"),
+        ('datapath = "ovs"', r"\[southbound\] is missing"),
+        ('runtime = "podman"', "runtime is 'podman', none of containerd, docker"),
+        ("encap_overhead = -1", "encap_overhead is -1"),
+        ('docker_pipe = "/var/run/docker.sock"', "not the path of a named pipe"),
+        ('[southbound]\nremote = "ssl:192.0.2.11:6642"', "private_key, certificate and ca_certificate"),
+        ('datapath = "ovs"\nruntime = "docker"\n[southbound]\nremote = "tcp:192.0.2.11:6642"', "needs the runtime"),
+        ("[openvswitch]\nremote = 3", r"\[openvswitch\] needs remote"),
+    ],
+)
+def test_settings_that_cannot_be(tmp_path: Path, line: str, words: str) -> None:
+    (tmp_path / "node.toml").write_text(f"{TEXT}{line}\n")
+    with pytest.raises(ConfigError, match=words):
+        config.load(tmp_path / "node.toml")
 
 
 def test_networks_follow_the_cluster(tmp_path: Path) -> None:

@@ -213,3 +213,18 @@ def test_a_broken_record_is_no_record(node: Node) -> None:
     node.folder.joinpath("c1.json").write_text("{")
     assert node.call("DEL", "c1") is None
     assert node.call("ADD", "c1", node.namespace())["ips"]
+
+
+def test_an_hns_without_the_policy_for_room_keeps_its_own_mtu(node: Node) -> None:
+    assert node.call("ADD", "c1", node.namespace())
+    (endpoint,) = node.endpoints.values()
+    assert {"Type": "EncapOverhead", "Settings": {"Overhead": 100}} in endpoint["Policies"]
+    node.call("DEL", "c1")
+    node.library.model.faults["HcnCreateEndpoint"] = Fault(code=0x803B000E)
+    assert node.call("ADD", "c2", node.namespace())
+    (endpoint,) = node.endpoints.values()
+    assert "EncapOverhead" not in [policy["Type"] for policy in endpoint["Policies"]]
+    # Asked once: later pods are made without it at once.
+    node.call("DEL", "c2")
+    assert node.call("ADD", "c3", node.namespace())
+    assert "EncapOverhead" not in [policy["Type"] for policy in next(iter(node.endpoints.values()))["Policies"]]
