@@ -9,6 +9,7 @@ is reached again, the outcome fetched, and looked at afresh whether everything i
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -71,7 +72,14 @@ class HnsAction(BundleAction):
             self.hns({"operation": "apply", **request})
 
     def _apply_detached(self, request: Answer, deadline: float) -> None:
-        job = self.hns({"operation": "apply", "detached": True, **request})["job"]
+        job = uuid.uuid4().hex[:12]
+        while True:
+            try:
+                self.hns({"operation": "apply", "detached": True, "job": job, **request})
+                break
+            except AnsibleConnectionFailure:
+                # It may have begun, and taken the connection away before it answered: it is not begun twice.
+                self._reach_again(deadline)
         while True:
             time.sleep(self.poll_seconds)
             self._reach_again(deadline)

@@ -48,11 +48,19 @@ def _name(job: str) -> str:
     return f"ovn-k8s-request-{job}"
 
 
-def start(request: Mapping[str, Any]) -> str:
-    """Start a request; the job by which its result is found. Raises NotStarted."""
+def start(request: Mapping[str, Any], job: str = "") -> str:
+    """Start a request; the job by which its result is found.
+
+    A caller that gives the job itself may ask again when the connection broke before the answer came: a request that
+    has been started is not started twice. Raises NotStarted, and InvalidObject for a job that cannot be one.
+    """
+    job = job or uuid.uuid4().hex[:12]
+    if not (job.isalnum() and job.isascii() and len(job) <= 32):
+        raise InvalidObject(f"job is {job!r}, not up to 32 letters and digits")
     folder = _folder()
     _forget_old(folder)
-    job = uuid.uuid4().hex[:12]
+    if (folder / f"{job}.request.json").exists():
+        return job
     (folder / f"{job}.request.json").write_text(json.dumps(request))
     command = f'"{sys.executable}" -m ovn_k8s.windows.detached {job}'
     manager = win32service.OpenSCManager(None, None, win32service.SC_MANAGER_ALL_ACCESS)

@@ -5,10 +5,11 @@
 Requests:
     {"operation": "info"}
     {"operation": "plan",  "wanted": {...}, "replace": false, "force": false}
-    {"operation": "apply", "wanted": {...}, "replace": false, "force": false, "detached": false}
+    {"operation": "apply", "wanted": {...}, "replace": false, "force": false, "detached": false,
+     "job": "..."}
     {"operation": "result", "job": "..."}
 `wanted` is what `ovn_k8s.core.hns.options` reads. A detached apply goes on when the connection of the caller breaks;
-its result is fetched by `result`. The answer has `ok`; when that is false, `error` and `kind` (the name of the error),
+its result is fetched by `result`. The caller may choose its `job`, and ask again when the answer did not come. The answer has `ok`; when that is false, `error` and `kind` (the name of the error),
 and the exit status is 1. Everything is ASCII, because consoles differ in what else they pass.
 """
 
@@ -93,7 +94,7 @@ def _dispatch(request: Mapping[str, Any]) -> Answer:
         if request.get("operation") == "result":
             return detached.result(str(request.get("job")))
         wanted_of(request)
-        return {"job": detached.start({**request, "detached": False})}
+        return {"job": detached.start({**request, "detached": False}, str(request.get("job") or ""))}
     from .hcn_library import HcnLibrary  # noqa: PLC0415 - needs Windows
 
     return answer(request, HcnLibrary())

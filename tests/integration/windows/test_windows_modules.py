@@ -24,6 +24,7 @@ from lab.windows import base
 from lab.windows.machine import RESTART
 
 pytest.importorskip("winrm")
+pytestmark = pytest.mark.timeout(900)
 
 TASKS = r"""
 - {name: blank check, ovn_k8s.cluster.windows_bundle: {}, check_mode: true}
@@ -155,7 +156,7 @@ def results(machine: SimpleNamespace) -> dict[str, Any]:
     (folder / "callback" / "keep.py").write_text(CALLBACK)
     (folder / "ansible.cfg").write_text("[defaults]\ncallback_plugins = callback\ncallbacks_enabled = keep\n")
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=280, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=800, check=False
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-3000:]
     found: dict[str, Any] = json.loads((folder / "results.json").read_text())

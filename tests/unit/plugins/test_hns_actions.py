@@ -57,6 +57,7 @@ class Host:
         self.operations: list[str] = []
         self.check_modes: list[bool] = []
         self.on_apply: Callable[[], None] = lambda: None
+        self.on_detached: Callable[[], None] = lambda: None
 
     def command(self, parameters: dict[str, Any]) -> dict[str, Any]:
         if self.down:
@@ -76,9 +77,11 @@ class Host:
             if request["operation"] == "result":
                 return {"ok": True, "running": False, "answer": self.jobs[request["job"]]}
             if request.get("detached"):
-                self.down = 3
-                self.jobs["j1"] = self._answer(request | {"detached": False})
-                return {"ok": True, "job": "j1"}
+                if request["job"] not in self.jobs:
+                    self.down = 3
+                    self.jobs[request["job"]] = self._answer(request | {"detached": False})
+                    self.on_detached()
+                return {"ok": True, "job": request["job"]}
             if request["operation"] == "apply":
                 self.on_apply()
             return {"ok": True} | hns.answer(request, self.library)
@@ -139,6 +142,18 @@ def test_a_new_switch_is_made_detached_and_the_host_reached_again(host: Host) ->
     assert host.operations == ["plan", "apply detached", "result", "plan"]
     assert host.resets >= 3
     assert run(host, hns_network, networks=[NETWORK])["changed"] is False
+
+
+def test_a_request_whose_answer_the_connection_took_is_not_begun_twice(host: Host) -> None:
+    def lose_it() -> None:
+        raise AnsibleConnectionFailure("reset by peer")
+
+    host.on_detached = lose_it
+    applied: list[int] = []
+    host.on_apply = lambda: applied.append(1)
+    result = run(host, hns_network, networks=[NETWORK])
+    assert (result["changed"], applied) == (True, [1])
+    assert host.operations == ["plan", "apply detached", "apply detached", "result", "plan"]
 
 
 def test_a_detached_request_that_failed_is_a_failure(host: Host) -> None:

@@ -262,6 +262,7 @@ def with_windows(**settings: Any) -> list[str]:
     [
         ({"windows_datapath": "geneve"}, "use one of hybrid_overlay, ovs"),
         ({"windows_runtime": "podman"}, "use one of containerd, docker"),
+        ({"windows_datapath": "ovs", "windows_runtime": "docker"}, "of the hybrid overlay only"),
         ({"ansible_connection": "local"}, "no way to a Windows machine"),
         ({"ansible_connection": "ssh"}, "ansible_shell_type of host win1 = 'sh'"),
         ({"ansible_become": True}, "there is no sudo on Windows"),
