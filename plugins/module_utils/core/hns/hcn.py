@@ -317,7 +317,7 @@ def read_network(document: Any) -> Network:
         dns=read_dns(network.get("Dns"), place.at("Dns")),
         automatic_dns=bool(setting("AutomaticDNS", "Enable", False)),
         vxlan_port=reading.whole_number(setting("VxlanPort", "Port", 0), place.at("VxlanPort"), 0, 65535),
-        host_route=any(kind == "HostRoute" for kind, _rest, _rest in policies),
+        host_route=any(kind == "HostRoute" for kind, _settings, _place in policies),
         host_port=not flags & DISABLE_HOST_PORT,
         persistent=not flags & NON_PERSISTENT,
         remote_subnets=tuple(
