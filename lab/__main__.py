@@ -83,7 +83,7 @@ def _run(settings: Settings, options: argparse.Namespace) -> int:
             machines = lifecycle.machines(settings)
             on = [supervisor.running(settings, m) for m in machines]
             for node, running in zip(machines, on, strict=True):
-                print(f"{node.name:8} {node.management:12} {'on' if running else 'off'}")
+                print(f"{node.name:8} {node.login:12} {'on' if running else 'off'}")
             return 0 if all(on) else 1
     return 0
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import cgroups, network, processes
-from .machines import CONTROL, INTERNET_PORT, PACKAGE_PORT, Machine
+from .machines import CONTROL, INTERNET, INTERNET_PORT, LEASE_S, LEASED, MACHINES, PACKAGE_PORT, Machine
 from .settings import TREE, LabError, Settings
 
 
@@ -78,13 +78,28 @@ def answer(
 
 
 def ensure_programs(settings: Settings) -> None:
-    """Have the package server and the internet's server running."""
+    """Have the package server, the internet's server and its DHCP server running."""
     packages: list[str | Path] = [sys.executable, "-m", "http.server", "--protocol", "HTTP/1.1"]
     packages += ["--bind", CONTROL, "--directory", settings.state / "packages", str(PACKAGE_PORT)]
     _ensure_program(settings, "packages", "ctl", packages)
     internet: list[str | Path] = [settings.state / "images/netcheck", "serve", "--hostname", "internet"]
     internet += ["--port", str(INTERNET_PORT)]
     _ensure_program(settings, "internet", "internet", internet)
+    _ensure_program(settings, "dhcp", "internet", _dhcp(settings))
+
+
+def _dhcp(settings: Settings) -> list[str | Path]:
+    """A server that leases each gateway an address by its MAC. They are in state/dhcp/hosts, read again at SIGHUP."""
+    folder = settings.state / "dhcp"
+    folder.mkdir(exist_ok=True)
+    hosts = folder / "hosts"
+    if not hosts.exists():
+        hosts.write_text("".join(f"{m.mac(2)},{m.login},{m.name}\n" for m in MACHINES if m.internet))
+    router = INTERNET[0].partition("/")[0]
+    command: list[str | Path] = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--no-ping"]
+    command += ["--interface=lan", "--bind-dynamic", "--user=root", "--pid-file", "--log-facility=-", "--log-dhcp"]
+    command += [f"--dhcp-range={LEASED.partition('/')[0]},static,{LEASE_S}", f"--dhcp-option=option:router,{router}"]
+    return [*command, f"--dhcp-hostsfile={hosts}", f"--dhcp-leasefile={folder}/leases"]
 
 
 def _ensure_program(settings: Settings, name: str, part: str, command: Sequence[str | Path]) -> None:

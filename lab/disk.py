@@ -41,6 +41,17 @@ def ensure(settings: Settings, machine: Machine, root: Path) -> None:
         (folder / "complete").touch()
 
 
+_BY_DHCP = """\
+[Match]
+Name=ext0
+
+[Network]
+DHCP=ipv4
+LinkLocalAddressing=no
+IPv6AcceptRA=no
+"""
+
+
 def _identify(settings: Settings, machine: Machine, root: Path) -> None:
     """Give a blank machine its name and its keys."""
     (root / "etc/hostname").write_text(f"{machine.name}\n")
@@ -53,3 +64,18 @@ def _identify(settings: Settings, machine: Machine, root: Path) -> None:
     authorized = root / "root/.ssh/authorized_keys"
     shutil.copy(settings.state / "ssh/id_ed25519.pub", authorized)
     authorized.chmod(0o600)
+    if machine.internet:
+        _use_networkd(root)
+
+
+def _use_networkd(root: Path) -> None:
+    """Have systemd-networkd configure ext0, and nothing else, as on a cloud's machine."""
+    (root / "etc/systemd/network/20-ext0.network").write_text(_BY_DHCP)
+    units = root / "etc/systemd/system"
+    for link, unit in (
+        ("multi-user.target.wants/systemd-networkd.service", "systemd-networkd.service"),
+        ("sockets.target.wants/systemd-networkd.socket", "systemd-networkd.socket"),
+        ("dbus-org.freedesktop.network1.service", "systemd-networkd.service"),
+    ):
+        (units / link).parent.mkdir(exist_ok=True)
+        (units / link).symlink_to(f"/usr/lib/systemd/system/{unit}")

@@ -22,10 +22,10 @@ def ensure(settings: Settings) -> None:
     for machine in machines:
         _key(host_key(settings, machine), machine.name)
         public = host_key(settings, machine).with_suffix(".pub").read_text().rsplit(" ", 1)[0]
-        known.append(f"{machine.name},{machine.management} {public}\n")
+        known.append(f"{machine.name},{machine.login} {public}\n")
     (folder / "known_hosts").write_text("".join(known))
     config = "".join(
-        f"Host {machine.name} {machine.management}\n  HostName {machine.management}\n  HostKeyAlias {machine.name}\n"
+        f"Host {machine.name} {machine.login}\n  HostName {machine.login}\n  HostKeyAlias {machine.name}\n"
         for machine in machines
     )
     config += f"""Host *

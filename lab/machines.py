@@ -18,6 +18,12 @@ PACKAGE_PORT = 8000
 INTERNET = ("192.0.2.1/24", "198.51.100.1/32")
 """Addresses of the namespace that plays the internet: the gateway's next hop, and a host further away."""
 INTERNET_PORT = 8080
+LEASED = "192.0.2.0/24"
+"""The network in which the internet leases addresses to gateways."""
+LEASE_S = 120
+"""Seconds that a lease lasts; the shortest that dnsmasq has."""
+CONTROL_OUTSIDE, INTERNET_INSIDE = "203.0.113.1", "203.0.113.2"
+"""Ends of the cable between the control machine and the internet, a /30: gateways are logged in to from outside."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +32,14 @@ class Machine:
 
     name: str
     octet: int
-    internet: bool = False
-    """Whether it has an interface ext0 towards the internet."""
+    leased: str = ""
+    """The address that the internet leases it on ext0, by which people log in to it too; without one it has mgmt0."""
     windows: bool = False
     """Whether it is a modelled Windows (lab/windows) rather than a Debian."""
+
+    @property
+    def internet(self) -> bool:
+        return bool(self.leased)
 
     @property
     def management(self) -> str:
@@ -44,6 +54,11 @@ class Machine:
         """Names of its interfaces in the management network and between the nodes."""
         return ("Management", "Ethernet") if self.windows else ("mgmt0", "eth0")
 
+    @property
+    def login(self) -> str:
+        """The address for ssh."""
+        return self.leased or self.management
+
     def mac(self, network: int) -> str:
         """The same hardware address at every boot; ``network`` counts the machine's interfaces."""
         return f"02:00:00:00:{network:02x}:{self.octet:02x}"
@@ -53,7 +68,7 @@ MACHINES = (
     Machine("master", 11),
     Machine("linux1", 12),
     Machine("linux2", 13),
-    Machine("gw", 14, internet=True),
+    Machine("gw", 14, leased="192.0.2.2"),
     Machine("win1", 15, windows=True),
 )
 

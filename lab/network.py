@@ -4,14 +4,24 @@
 
 NAME-ctl ──── bridge mgmt, 172.31.0.1 ──── mgmt0 of every machine
 NAME-fabric ─ bridge underlay ──────────── eth0 of every machine
-NAME-internet 192.0.2.1 ────────────────── ext0 of the gateway
+NAME-internet bridge lan, 192.0.2.1 ────── ext0 of the gateway, which has no mgmt0
+   └───────── 203.0.113.2 ──────────────── 203.0.113.1 of NAME-ctl, so that people reach the gateway from outside
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from .machines import CONTROL, INTERNET, MACHINES, UNDERLAY_CONTROL, Machine
+from .machines import (
+    CONTROL,
+    CONTROL_OUTSIDE,
+    INTERNET,
+    INTERNET_INSIDE,
+    LEASED,
+    MACHINES,
+    UNDERLAY_CONTROL,
+    Machine,
+)
 from .processes import in_namespace, run, works
 from .settings import Settings
 
@@ -46,7 +56,11 @@ def build(settings: Settings) -> None:
             f"link add underlay mtu {settings.underlay_mtu} type bridge forward_delay 0",
             "link set underlay up",
         ],
-        "internet": [f"addr add {address} dev lo" for address in INTERNET if address.endswith("/32")],
+        "internet": [
+            "link add lan address 02:00:c0:00:02:01 type bridge forward_delay 0",
+            *(f"addr add {address} dev {'lo' if address.endswith('/32') else 'lan'}" for address in INTERNET),
+            "link set lan up",
+        ],
     }
     present = set(namespaces(settings))
     for part in PARTS:
@@ -56,6 +70,8 @@ def build(settings: Settings) -> None:
                 _ip(settings, part, *commands[part])
                 if part == "fabric":
                     _connect_control(settings)
+                if part == "internet":
+                    _connect_internet(settings)
             except BaseException:
                 works(["ip", "netns", "del", settings.namespace(part)])
                 raise
@@ -72,29 +88,36 @@ def _connect_control(settings: Settings) -> None:
     _no_offload(settings, "ctl", "underlay")
 
 
+def _connect_internet(settings: Settings) -> None:
+    """Let the control machine and the gateways reach each other through the internet, which forwards packets."""
+    near, far = settings.namespace("ctl"), settings.namespace("internet")
+    works(["ip", "-n", near, "link", "del", "dev", "internet"])
+    run(["ip", "link", "add", "internet", "netns", near, "type", "veth", "peer", "name", "ctl", "netns", far])
+    _ip(settings, "ctl", f"addr add {CONTROL_OUTSIDE}/30 dev internet", "link set internet up")
+    _ip(settings, "ctl", f"route add {LEASED} via {INTERNET_INSIDE}")
+    _ip(settings, "internet", f"addr add {INTERNET_INSIDE}/30 dev ctl", "link set ctl up")
+    _ip(settings, "internet", f"route add {CONTROL}/32 via {CONTROL_OUTSIDE}")
+    run(in_namespace(settings, "internet", ["sysctl", "-qw", "net.ipv4.ip_forward=1"]))
+
+
 def plug(settings: Settings, machine: Machine) -> None:
     """Make a machine's namespace and cables, as after switching the power on."""
     unplug(settings, machine)
     _namespace(settings, machine.name)
     management, underlay = machine.interfaces
-    _cable(settings, machine, management, 0, "ctl", machine.name, 1500)
     _cable(settings, machine, underlay, 1, "fabric", machine.name, settings.underlay_mtu)
-    _ip(settings, "ctl", f"link set dev {machine.name} master mgmt up")
     _ip(settings, "fabric", f"link set dev {machine.name} master underlay up")
-    commands = [
-        f"addr add {machine.management}/24 dev {management}",
-        f"addr add {machine.underlay}/24 dev {underlay}",
-        f"link set {management} up",
-        f"link set {underlay} up",
-    ]
+    commands = [f"addr add {machine.underlay}/24 dev {underlay}", f"link set {underlay} up"]
     bare = [underlay]
     if machine.internet:
-        _cable(settings, machine, "ext0", 2, "internet", "eth0", 1500)
-        address = next(address for address in INTERNET if not address.endswith("/32"))
-        _ip(settings, "internet", f"addr add {address} dev eth0", "link set eth0 up")
-        _no_offload(settings, "internet", "eth0")
-        commands.append("link set ext0 up")
-        bare.append("ext0")
+        _cable(settings, machine, "ext0", 2, "internet", machine.name, 1500)
+        _ip(settings, "internet", f"link set dev {machine.name} master lan up")
+        _no_offload(settings, "internet", machine.name)
+        bare.append("ext0")  # it is down and has no address: that is the machine's own business
+    else:
+        _cable(settings, machine, management, 0, "ctl", machine.name, 1500)
+        _ip(settings, "ctl", f"link set dev {machine.name} master mgmt up")
+        commands += [f"addr add {machine.management}/24 dev {management}", f"link set {management} up"]
     _ip(settings, machine.name, *commands)
     for interface in bare:
         _no_offload(settings, machine.name, interface)
@@ -103,9 +126,9 @@ def plug(settings: Settings, machine: Machine) -> None:
 def unplug(settings: Settings, machine: Machine) -> None:
     """Remove a machine's cables and namespace, with all that the machine made in it."""
     present = set(namespaces(settings))
-    for part, interface in (("ctl", machine.name), ("fabric", machine.name), ("internet", "eth0")):
-        if settings.namespace(part) in present and (part != "internet" or machine.internet):
-            works(["ip", "-n", settings.namespace(part), "link", "del", "dev", interface])
+    for part in ("internet" if machine.internet else "ctl", "fabric"):
+        if settings.namespace(part) in present:
+            works(["ip", "-n", settings.namespace(part), "link", "del", "dev", machine.name])
     for name in present:
         if name == settings.namespace(machine.name) or name.startswith(compartments(settings, machine)):
             run(["ip", "netns", "del", name])

@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address, ip_interface, ip_network
 from pathlib import Path
 
 import pytest
 import yaml
 
 from lab.binaries import PROJECTS
-from lab.machines import INTERNET, MACHINES
+from lab.machines import INTERNET, LEASED, MACHINES
 from lab.settings import TREE, LabError, Settings
 
 
@@ -60,10 +61,12 @@ def test_inventory_has_the_labs_machines() -> None:
     for group in inventory["children"].values():
         hosts.update((group or {}).get("hosts", {}))
     assert {n: (h["ansible_host"], h["ovn_k8s_node_ip"]) for n, h in hosts.items()} == {
-        m.name: (m.management, m.underlay) for m in MACHINES
+        m.name: (m.login, m.underlay) for m in MACHINES
     }
     assert {n for n, h in hosts.items() if "ovn_k8s_gateway_interface" in h} == {m.name for m in MACHINES if m.internet}
-    assert hosts["gw"]["ovn_k8s_gateway_nexthop"] == INTERNET[0].split("/")[0]
+    assert hosts["gw"]["ovn_k8s_gateway_shared"] is True
+    lease = ip_address(hosts["gw"]["ansible_host"])
+    assert lease in ip_network(LEASED) and ip_interface(INTERNET[0]).network == ip_network(LEASED)
 
 
 def test_versions_are_pinned() -> None:
