@@ -9,8 +9,9 @@ Requests:
      "job": "..."}
     {"operation": "result", "job": "..."}
 `wanted` is what `ovn_k8s.core.hns.options` reads. A detached apply goes on when the connection of the caller breaks;
-its result is fetched by `result`. The caller may choose its `job`, and ask again when the answer did not come. The answer has `ok`; when that is false, `error` and `kind` (the name of the error),
-and the exit status is 1. Everything is ASCII, because consoles differ in what else they pass.
+its result is fetched by `result`. The caller may choose its `job`, and ask again when the answer did not come.
+The answer has `ok`; when that is false, `error` and `kind` (the name of the error), and the exit status is 1.
+Everything is ASCII, because consoles differ in what else they pass.
 """
 
 from __future__ import annotations
