@@ -62,8 +62,8 @@ class Node:
         return file.read_text() if file.exists() else ""
 
     def start(self) -> None:
-        self.sc("start")
-        self.wait("the networks are not made", lambda: self.networks() == NETWORKS)
+        said = self.sc("start")
+        self.wait(f"the networks are not made; sc said: {said}", lambda: self.networks() == NETWORKS)
         self.wait("CNI is not served", lambda: self.cni("STATUS", "")[0] == 0)
 
     def stop(self) -> None:
