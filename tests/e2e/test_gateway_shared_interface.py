@@ -238,6 +238,14 @@ def test_moving_the_interface_off_and_on(cluster: Lab, silences: dict[str, float
         for command in ("bridge-to-nics ext0", "nics-to-bridge ext0 --datapath-type netdev"):
             cluster.on("gw", f"/usr/local/bin/ovn-k8s-overlay {command}")
             within(25, confirmed, command)
+
+    def helped() -> bool:
+        """The helper has filtered the NIC and set its route anew: both went with the bridge."""
+        return 'device "ext0"' in cluster.on("gw", "nft list ruleset") and "169.254.169.4" in cluster.on(
+            "gw", "ip route"
+        )
+
+    within(15, helped, "the helper's part of the kernel")
     within(20, lambda: seen_outside(cluster) == FIRST, "the pod has its way out again")
 
 
