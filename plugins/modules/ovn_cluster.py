@@ -255,17 +255,19 @@ class Run:
         for text, server in found.items():
             if server.myself:
                 raise NotReached(f"{text} is this server itself, which leaves by state=absent")
-        gone = {server.address for server in found.values()}
+        gone = {server.id: server.address for server in found.values()}
         if not gone:
             return
         have = [server.address for server in cluster.servers]
-        left = [address for address in have if address not in gone]
-        if self.step(f"forget {', '.join(sorted(gone))}", "members", have, left):
+        left = [server.address for server in cluster.servers if server.id not in gone]
+        names = ", ".join(sorted(gone.values()))
+        if self.step(f"forget {names}", "members", have, left):
             for server in found.values():
                 self.control.run("cluster/kick", self.name, server.id)
+            # By their ids: a machine that was set up anew has the address of the member that it was.
             self.wait(
-                f"a cluster without {', '.join(sorted(gone))}",
-                lambda status: status is not None and not gone & {server.address for server in status.servers},
+                f"a cluster without {names}",
+                lambda status: status is not None and not gone.keys() & {server.id for server in status.servers},
             )
 
     def set_timer(self, cluster: Cluster, wanted: int) -> None:

@@ -164,6 +164,24 @@ def test_a_member_that_is_lost(members: list[Member]) -> None:
         first.run(absent_members=[by_id])
 
 
+def test_a_member_that_was_set_up_anew_at_its_address(members: list[Member]) -> None:
+    first, second, third = members
+    for member in (second, third):
+        member.start()
+        member.join(first)
+    lost = third.run(wait_members=3)["cluster"]["server_id"]
+    third.stop()
+    for file in third.file.parent.glob(f"{third.file.stem}.*"):
+        file.unlink()
+    third.start()
+    third.join(first)
+    assert len(first.run()["cluster"]["servers"]) == 4
+    done = first.run(absent_members=[lost])
+    assert done["changed"]
+    assert sorted(server["address"] for server in done["cluster"]["servers"]) == sorted(m.address for m in members)
+    assert lost[:4] not in {server["id"] for server in done["cluster"]["servers"]}
+
+
 def test_bad_input(members: list[Member], nb_server: Any, tmp_path: Path) -> None:
     first, second, third = members
 
