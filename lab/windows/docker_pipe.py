@@ -43,38 +43,37 @@ def _overlapped() -> Any:
     return overlapped
 
 
-def _to_engine(pipe: Any, engine: socket.socket) -> None:
-    try:
-        while True:
-            overlapped = _overlapped()
-            buffer = win32file.AllocateReadBuffer(BUFFER)
-            win32file.ReadFile(pipe, buffer, overlapped)
-            count = win32file.GetOverlappedResult(pipe, overlapped, True)
-            if not count:
-                break
-            engine.sendall(bytes(buffer[:count]))
-    except (pywintypes.error, OSError):
-        LOG.debug("a client has gone")
-    with contextlib.suppress(OSError):
-        engine.shutdown(socket.SHUT_RDWR)
+def _request(pipe: Any) -> bytes:
+    """What a client asks, to the end of its headers: nothing that the Engine answers here has a body."""
+    request = b""
+    while not request.endswith(b"\r\n\r\n"):
+        overlapped = _overlapped()
+        buffer = win32file.AllocateReadBuffer(BUFFER)
+        win32file.ReadFile(pipe, buffer, overlapped)
+        count = win32file.GetOverlappedResult(pipe, overlapped, True)
+        if not count:
+            break
+        request += bytes(buffer[:count])
+    return request
 
 
-def _to_client(pipe: Any, engine: socket.socket) -> None:
+def _converse(pipe: Any, port: int) -> None:
+    """One request and its answer. No read is under way when the pipe is closed, which Wine 8 does not survive."""
     try:
-        while True:
-            content = engine.recv(BUFFER)
-            if not content:
-                break
-            overlapped = _overlapped()
-            win32file.WriteFile(pipe, content, overlapped)
-            win32event.WaitForSingleObject(overlapped.hEvent, win32event.INFINITE)
-            win32file.GetOverlappedResult(pipe, overlapped, True)
+        request = _request(pipe)
+        with socket.create_connection(("127.0.0.1", port)) as engine:
+            engine.sendall(request)
+            while content := engine.recv(BUFFER):
+                overlapped = _overlapped()
+                win32file.WriteFile(pipe, content, overlapped)
+                win32file.GetOverlappedResult(pipe, overlapped, True)
         win32file.FlushFileBuffers(pipe)
-    except (pywintypes.error, OSError):
-        LOG.debug("a client has gone")
-    win32pipe.DisconnectNamedPipe(pipe)
-    engine.close()
-    pipe.Close()
+    except (pywintypes.error, OSError) as error:
+        LOG.debug("a client has gone: %s", error)
+    finally:
+        with contextlib.suppress(pywintypes.error):
+            win32pipe.DisconnectNamedPipe(pipe)
+        pipe.Close()
 
 
 def main() -> None:
@@ -88,14 +87,7 @@ def main() -> None:
         if win32pipe.ConnectNamedPipe(waiting, overlapped) != winerror.ERROR_PIPE_CONNECTED:
             win32event.WaitForSingleObject(overlapped.hEvent, win32event.INFINITE)
         client, waiting = waiting, _instance(name)
-        try:
-            engine = socket.create_connection(("127.0.0.1", port))
-        except OSError:
-            win32pipe.DisconnectNamedPipe(client)
-            client.Close()
-            continue
-        threading.Thread(target=_to_engine, args=(client, engine), daemon=True).start()
-        threading.Thread(target=_to_client, args=(client, engine), daemon=True).start()
+        threading.Thread(target=_converse, args=(client, port), daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -17,8 +17,6 @@ from .cni_pipe import PIPE, packed, received
 
 CONNECT_SECONDS = 5.0
 REPLY_SECONDS = 100.0
-PAUSE = threading.Event()
-"""Never set; see `docker_service`."""
 PIPE_BUSY = 231
 """ERROR_PIPE_BUSY: all instances of the pipe have a client at this moment."""
 
@@ -63,7 +61,7 @@ def _connected() -> io.FileIO:
         except OSError as error:
             if getattr(error, "winerror", None) != PIPE_BUSY or time.monotonic() > deadline:
                 raise
-        PAUSE.wait(0.02)
+        time.sleep(0.02)
 
 
 def main() -> int:

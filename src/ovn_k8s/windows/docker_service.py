@@ -21,9 +21,6 @@ BUSY_SECONDS = 0.05
 LOOK_SECONDS = 0.05
 """How often an idle pipe is looked at."""
 
-PAUSE = threading.Event()
-"""Never set: a wait for it is a pause. Under Wine 8 time.sleep was seen not to come back when the machine is busy."""
-
 PIPE_BUSY, BROKEN_PIPE, PIPE_NOT_CONNECTED = 231, 109, 233
 
 _KERNEL = ctypes.WinDLL("kernel32", use_last_error=True)  # type: ignore[attr-defined]
@@ -146,4 +143,4 @@ def _opened(path: str) -> io.FileIO:
         except OSError as error:
             if getattr(error, "winerror", None) != PIPE_BUSY or time.monotonic() > deadline:
                 raise
-        PAUSE.wait(BUSY_SECONDS)
+        time.sleep(BUSY_SECONDS)
