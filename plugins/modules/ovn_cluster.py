@@ -160,7 +160,8 @@ DATABASES = {
     "southbound": ("OVN_Southbound", "/run/ovn/ovnsb_db.ctl"),
 }
 ADDRESS = re.compile(r"(tcp|ssl):(\[[0-9a-fA-F:]+\]|[^:\s]+):\d+")
-SHORTEST_TIMER, LONGEST_TIMER = 100, 600000
+SHORTEST_TIMER = 100
+LONGEST_TIMER = 600000
 POLL_INTERVAL_S = 0.1
 OPTIONS = {
     "database": {"type": "str", "choices": ["northbound", "southbound"], "required": True},
