@@ -29,7 +29,7 @@ class ActionModule(BundleAction):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         self._facts = task_vars or {}
-        _, arguments = self.validate_argument_spec(argument_spec=SPEC)
+        _validated, arguments = self.validate_argument_spec(argument_spec=SPEC)
         request = {
             "operation": "openvswitch",
             "check": bool(self._task.check_mode),

@@ -40,7 +40,7 @@ def settings(row: StoredRow) -> dict[str, str]:
 def pairs(text: str, separator: str = ":") -> dict[str, str]:
     """`a:b,c:d` as {"a": "b", "c": "d"}."""
     split = (item.partition(separator) for item in text.split(",") if item.strip())
-    return {key.strip(): value.strip() for key, _, value in split}
+    return {key.strip(): value.strip() for key, _colon, value in split}
 
 
 def chassis(database: Database) -> Iterator[dict[str, Any]]:
