@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import socket
-import threading
 
 from ovn_k8s.watcher.reachability import ANSWERS, MISSES, PATIENCE, PORT, Verdicts, attempt
 
@@ -67,7 +66,6 @@ def test_what_is_no_target_any_more_is_forgotten() -> None:
 
 
 def test_a_refusal_and_an_acceptance_are_answers() -> None:
-    with socket.create_server(("127.0.0.2", PORT)) as server:
-        threading.Thread(target=server.accept, daemon=True).start()
+    with socket.create_server(("127.0.0.2", PORT)):
         answers = attempt({"accepts": "127.0.0.2", "refuses": "127.0.0.3", "impossible": "255.255.255.255"}, 0.3)
     assert answers == {"accepts": True, "refuses": True, "impossible": False}
