@@ -23,7 +23,7 @@ KIND = "exit"
 
 
 class ExitHandler:
-    """A default route for every gateway router. `is_open` says whether it is to be used, None that it stays as it is."""
+    """A default route for every gateway router. `is_open`: is it to be used; None when it stays as it is."""
 
     kind = KIND
 
