@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..plugin_utils.hns_action import Answer, HnsAction
+from ..plugin_utils.bundle_action import Answer
+from ..plugin_utils.hns_action import HnsAction
 from ..plugin_utils.hns_arguments import HNS_INFO, KINDS
 
 

@@ -359,8 +359,18 @@ INTERFACE_DEFAULTS = {"type": "", "ingress_policing_rate": 0, "ingress_policing_
 INTERFACE_MAPS = ("options", "bfd", *MAPS)
 BOND_ACTIVE = {"bond_active_interface": "bond_active_slave"}
 """Option to column."""
-PORT_PLAIN = ("tag", "trunks", "vlan_mode", "cvlans", "protected", "bond_mode", "lacp", "bond_updelay")
-PORT_PLAIN += ("bond_downdelay", "bond_active_slave")
+PORT_PLAIN = (
+    "tag",
+    "trunks",
+    "vlan_mode",
+    "cvlans",
+    "protected",
+    "bond_mode",
+    "lacp",
+    "bond_updelay",
+    "bond_downdelay",
+    "bond_active_slave",
+)
 PORT_DEFAULTS = {"protected": False, "bond_updelay": 0, "bond_downdelay": 0}
 MODES = ["access", "trunk", "native-tagged", "native-untagged", "dot1q-tunnel"]
 SECRET_KEYS = ("psk",)
