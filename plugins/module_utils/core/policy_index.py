@@ -79,6 +79,11 @@ class PolicyIndex:
         """All policies."""
         return iter(list(self._policies))
 
+    @property
+    def empty(self) -> bool:
+        """Whether there is no policy."""
+        return not self._policies
+
     def peers(self) -> Iterator[Peers]:
         """All peers that some policy names."""
         return iter(list(self._users))
@@ -90,6 +95,10 @@ class PolicyIndex:
     def selected(self, key: PolicyKey) -> frozenset[PodKey]:
         """The pods that a policy selects."""
         return frozenset(self._selected.get(key, ()))
+
+    def knows(self, pod: PodKey) -> bool:
+        """Whether there is such a pod with a network of its own."""
+        return pod in self._pods
 
     def policies_of(self, pod: PodKey) -> frozenset[PolicyKey]:
         """The policies that select a pod."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 
 from .policies import NO_LOGGING, Block, Logging, NetworkPolicy, Peers, PolicyPort, Rule, digest
-from .rows import Parent, Row
+from .rows import Parent, Ref, Row
 from .service_rows import HAIRPIN_SOURCE
 
 OWNER_PREFIX = "policy/"
@@ -21,6 +21,10 @@ PEERS_PREFIX = "peers/"
 NODES_OWNER = "nodeports/cluster/k8s"
 NODES_GROUP = "k8s_nodes"
 """Port_Group of every node's own port. In an ACL it means the one on the pod's switch, that of the pod's own node."""
+
+METER = "ovn_k8s_acl_logging"
+"""Meter of what ACLs log: each ACL on its own (`fair`) at most LOG_RATE packets a second, on each node."""
+LOG_RATE = 20
 
 DROP_PRIORITY = 1000
 ALLOW_PRIORITY = 1001
@@ -66,6 +70,34 @@ def peers_row(peers: Peers, addresses: Iterable[str]) -> Row:
 def nodes_row(ports: Iterable[object]) -> Row:
     """The port group of the nodes' own ports."""
     return Row("Port_Group", NODES_GROUP, {"ports": frozenset(ports)}, NODES_OWNER)
+
+
+def own_node_row(node: str, addresses: Iterable[str]) -> Row:
+    """What lets every pod of a node reach that node, whatever policies say. Its switch is the place: only its pods ask.
+
+    `addresses`: those of the node, not of the pods on it.
+    """
+    return Row(
+        "ACL",
+        f"{node[:30]}:out:node:{digest('node', node)}",
+        {
+            "direction": "from-lport",
+            "priority": ALLOW_PRIORITY,
+            "match": f"ip4.dst == {_set(sorted(addresses))}",
+            "action": "allow-related",
+            "log": False,
+            "options": {"apply-after-lb": "true"},
+        },
+        NODES_OWNER,
+        Parent("Logical_Switch", node, "acls"),
+    )
+
+
+def meter_rows() -> tuple[Row, Row]:
+    """The meter of logging."""
+    limit = {"action": "drop", "rate": LOG_RATE, "burst_size": LOG_RATE}
+    meter = {"unit": "pktps", "fair": True, "bands": [Ref("Meter_Band", METER)]}
+    return Row("Meter_Band", METER, limit, NODES_OWNER), Row("Meter", METER, meter, NODES_OWNER)
 
 
 def policy_rows(
@@ -141,6 +173,7 @@ class _Side:
                 "action": "allow-related" if allow else "drop",
                 "log": bool(severity),
                 "severity": severity or None,
+                "meter": METER if severity else None,
                 # A service's address is replaced before: what counts is the pod that it leads to.
                 "options": {"apply-after-lb": "true"} if self._side == "out" else {},
             },

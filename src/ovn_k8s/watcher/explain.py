@@ -5,17 +5,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_network
 from typing import Any
 
 from ovn_k8s.core.addresses import FIRST_POD_HOST, mac_for
 from ovn_k8s.core.database import Database, StoredRow
 from ovn_k8s.core.pods import Pod, pod_from_api, pod_owner, pod_port_name
+from ovn_k8s.core.policy_rows import OWNER_PREFIX as POLICIES
 from ovn_k8s.core.service_rows import service_load_balancers, surroundings
 from ovn_k8s.core.services import Endpoint, EndpointSlice, Service, endpoint_slice_from_api, service_from_api
 from ovn_k8s.core.topology import LOAD_BALANCER_GROUP
 
+from .explain_policies import explain_policies
+from .explanation import Explanation
 from .identity import host_of
 
 TABLES = {
@@ -26,38 +29,37 @@ TABLES = {
     "Logical_Router": ("name", "load_balancer", "external_ids"),
     "Logical_Router_Static_Route": ("ip_prefix", "policy", "external_ids"),
     "Port_Group": ("name", "ports", "acls", "external_ids"),
+    "ACL": ("name", "direction", "action", "external_ids"),
+    "Address_Set": ("name", "addresses", "external_ids"),
 }
 """What is read of the northbound database."""
 
 
 @dataclass(frozen=True)
+class Binding:
+    """What the southbound database says about a port. `chassis`: where it is bound, empty when nowhere."""
+
+    known: bool
+    chassis: str = ""
+    up: bool = False
+
+
+@dataclass(frozen=True)
 class Facts:
-    """What the API server and the database say. Documents are those of the API, of the pod's namespace."""
+    """What the API server and the databases say. Documents are those of the API, of the pod's namespace.
+
+    `binding` is None when nobody asked the southbound database.
+    """
 
     namespace: str
     name: str
     pod: Mapping[str, Any] | None
     services: tuple[Mapping[str, Any], ...]
     slices: tuple[Mapping[str, Any], ...]
+    policies: tuple[Mapping[str, Any], ...]
     lease: Mapping[str, Any] | None
     database: Database
-
-
-@dataclass
-class Explanation:
-    """Lines for people; `faults` counts those that say what is wrong."""
-
-    lines: list[str] = field(default_factory=list)
-    faults: int = 0
-
-    def say(self, text: str) -> None:
-        """What is so."""
-        self.lines.append(f"  {text}")
-
-    def fault(self, text: str) -> None:
-        """What is wrong, or missing."""
-        self.lines.append(f"! {text}")
-        self.faults += 1
+    binding: Binding | None = None
 
 
 def explain_pod(facts: Facts) -> Explanation:
@@ -78,7 +80,10 @@ def explain_pod(facts: Facts) -> Explanation:
         return story
     assert port is not None
     _binding(story, pod, port)
+    if facts.binding is not None:
+        _southbound(story, pod, facts.binding)
     _annotation(story, pod, port)
+    explain_policies(story, facts.policies, pod, port, facts.database)
     _port_groups(story, facts.database, port)
     _services(story, facts, pod, port)
     return story
@@ -173,6 +178,19 @@ def _binding(story: Explanation, pod: Pod, port: StoredRow) -> None:
         story.fault(f"binding: kubelet reports {pod.address}, the port has {_address(port) or 'no address'}")
 
 
+def _southbound(story: Explanation, pod: Pod, binding: Binding) -> None:
+    """What the node agent and ovn-controller see."""
+    if not binding.known:
+        story.fault("southbound: it has no binding of the port; does ovn-northd run?")
+    elif not binding.chassis:
+        story.fault(f"southbound: no chassis has claimed the binding; see ovn-controller on {pod.node}")
+    elif binding.chassis != pod.node:
+        story.fault(f"southbound: chassis {binding.chassis} has claimed it, and not {pod.node}")
+    else:
+        state = "all its flows are in place" if binding.up else "its flows are being made"
+        story.say(f"southbound: claimed by chassis {binding.chassis}, {state}")
+
+
 def _annotation(story: Explanation, pod: Pod, port: StoredRow) -> None:
     wanted = port.columns["external_ids"].get("ip_address", "")
     if pod.annotation is None:
@@ -184,12 +202,14 @@ def _annotation(story: Explanation, pod: Pod, port: StoredRow) -> None:
 
 
 def _port_groups(story: Explanation, database: Database, port: StoredRow) -> None:
-    groups = [row for row in database.rows("Port_Group") if port.uuid in row.columns["ports"]]
+    groups = [
+        row
+        for row in database.rows("Port_Group")
+        if port.uuid in row.columns["ports"] and not row.owner.startswith(POLICIES)
+    ]
     for row in sorted(groups, key=lambda row: str(row.columns["name"])):
         owner = f" of {row.owner}" if row.owner else ""
         story.say(f"port group: {row.columns['name']}{owner} with {len(row.columns['acls'])} ACLs applies to it")
-    if not groups:
-        story.say("port group: in none, so no ACL of one applies to it")
 
 
 def _services(story: Explanation, facts: Facts, pod: Pod, port: StoredRow) -> None:

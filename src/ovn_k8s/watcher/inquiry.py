@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from ovn_k8s.core.pods import pod_port_name
 from ovn_k8s.kubernetes.api import Api
 from ovn_k8s.kubernetes.errors import ApiRefused
 from ovn_k8s.ovsdb.client import Client
 
 from .config import Config
-from .explain import TABLES, Facts
+from .explain import TABLES, Binding, Facts
+from .gateways import SOUTHBOUND
 from .leadership import LEASE
 
 NORTHBOUND = "OVN_Northbound"
@@ -36,6 +38,7 @@ def gather(config: Config, namespace: str, name: str) -> Facts:
     pods = api.get(f"/api/v1/{place}/pods", {"fieldSelector": f"metadata.name={name}"}).get("items") or []
     services = _all(api, f"/api/v1/{place}/services")
     slices = _all(api, f"/apis/discovery.k8s.io/v1/{place}/endpointslices")
+    policies = _all(api, f"/apis/networking.k8s.io/v1/{place}/networkpolicies")
     try:
         lease: Mapping[str, Any] | None = api.get(LEASE.path)
     except ApiRefused as error:
@@ -44,7 +47,27 @@ def gather(config: Config, namespace: str, name: str) -> Facts:
         lease = None
     with Client(config.northbound, NORTHBOUND, tls=config.tls) as client:
         database = client.snapshot(TABLES)
-    return Facts(namespace, name, pods[0] if pods else None, services, slices, lease, database)
+    pod = pods[0] if pods else None
+    return Facts(namespace, name, pod, services, slices, policies, lease, database, _binding(config, namespace, name))
+
+
+def _binding(config: Config, namespace: str, name: str) -> Binding | None:
+    """What the southbound database has; None when the watcher is not told where it is."""
+    if not config.southbound:
+        return None
+    port = {"op": "select", "table": "Port_Binding", "columns": ["chassis", "up"]}
+    where = [["logical_port", "==", pod_port_name(namespace, name)]]
+    with Client(config.southbound, SOUTHBOUND, tls=config.southbound_tls) as client:
+        found = client.transact([{**port, "where": where}])[0]["rows"]
+        if not found:
+            return Binding(known=False)
+        chassis, up = found[0]["chassis"], found[0]["up"]
+        if chassis[0] != "uuid":
+            return Binding(known=True)
+        hosts = client.transact(
+            [{"op": "select", "table": "Chassis", "where": [["_uuid", "==", chassis]], "columns": ["name"]}]
+        )
+    return Binding(True, hosts[0]["rows"][0]["name"] if hosts[0]["rows"] else "", up is True)
 
 
 def _all(api: Api, path: str) -> tuple[Mapping[str, Any], ...]:

@@ -42,6 +42,8 @@ class PodHandler:
         self._book = book
         self._wired = wired
         self._foreign = foreign
+        self.seen: dict[PodKey, Pod | None] = {}
+        """What `wish` found in the cache, for who has to decide by the same; whoever begins a batch clears it."""
 
     def everything(self) -> Iterator[Key]:
         """Pods that need a port."""
@@ -92,7 +94,7 @@ class PodHandler:
 
     def wish(self, key: Key, database: Database) -> Wish:
         """The pod's port; none for a pod that is gone, over, or on the host's network."""
-        pod = self._pods.get((key.namespace, key.name))
+        pod = self.seen[key.namespace, key.name] = self._pods.get((key.namespace, key.name))
         if pod is None or not pod.needs_port or (self._foreign(pod.node) and not self._book.knows(pod.node)):
             self._book.end((key.namespace, key.name))
             return NOTHING

@@ -8,14 +8,23 @@ the port is there and not isolated.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from ovn_k8s.core.database import Database
 from ovn_k8s.core.ipam import AddressBook
 from ovn_k8s.core.pods import Pod, pod_port_name
 from ovn_k8s.core.policies import Namespace, NetworkPolicy, Peers
 from ovn_k8s.core.policy_index import Affected, Member, PodKey, PolicyIndex
-from ovn_k8s.core.policy_rows import NODES_OWNER, nodes_row, peers_owner, peers_row, policy_rows
+from ovn_k8s.core.policy_rows import (
+    NODES_OWNER,
+    meter_rows,
+    nodes_row,
+    own_node_row,
+    peers_owner,
+    peers_row,
+    policy_group,
+    policy_rows,
+)
 from ovn_k8s.core.rows import Ref
 from ovn_k8s.kubernetes.informer import Informer
 
@@ -74,17 +83,27 @@ class Policies:
         for pod in self._pods.all():
             self.index.set_pod(pod.key, self._member(pod))
 
-    def together(self, batch: Iterable[Key], wishes: Mapping[Key, Wish], database: Database) -> set[Key]:
+    def together(
+        self,
+        batch: Iterable[Key],
+        wishes: Mapping[Key, Wish],
+        seen: Mapping[PodKey, Pod | None],
+        database: Database,
+    ) -> set[Key]:
         """Keys that must be committed with those of a batch, whose pods have said in `wishes` what they want.
 
+        `seen`: those pods as they were then. One that is deleted a moment later still gets its port, with its policies.
         What a key affects is remembered until the key is settled: when its transaction fails, the next has it again.
         """
         self._coming = frozenset((key.namespace, key.name) for key, wish in wishes.items() if wish.rows)
         found: set[Key] = set()
         for key in batch:
-            affected = self._update(key, database)
+            none_before = self.index.empty
+            affected = self._update(key, seen, database)
             if affected.policies or affected.peers:
                 self._pending.setdefault(key, set()).update(_keys(affected))
+            if self.index.empty != none_before:  # the first policy, or the last one
+                self._pending.setdefault(key, set()).add(NODES_KEY)
             found |= self._pending.get(key, set())
         return found
 
@@ -102,7 +121,23 @@ class Policies:
             elif key in self._coming:
                 yield Ref(PORTS, name)
 
-    def _update(self, key: Key, database: Database) -> Affected:
+    def leaving(self, policy: NetworkPolicy, ports: Collection[object], database: Database) -> Iterator[str]:
+        """Ports in a policy's group whose pods the API has no more. They stay isolated until the port itself is gone.
+
+        After a restart the group may be written before the ports of such pods are removed; what they belonged to may
+        still run.
+        """
+        group = database.find("Port_Group", policy_group(*policy.key))
+        for uuid in group.columns["ports"] if group is not None else ():
+            if uuid in ports:
+                continue
+            row = database.get(PORTS, uuid)
+            kind, _, rest = row.owner.partition("/") if row is not None else ("", "", "")
+            namespace, _, name = rest.partition("/")
+            if kind == pod_handling.KIND and not self.index.knows((namespace, name)):
+                yield uuid
+
+    def _update(self, key: Key, seen: Mapping[PodKey, Pod | None], database: Database) -> Affected:
         """Bring the index up to date with one object; what that affects."""
         if key.kind == POLICY:
             name = (key.namespace, key.name)
@@ -112,7 +147,7 @@ class Policies:
         if key.kind != pod_handling.KIND:
             return Affected()
         pod_key = (key.namespace, key.name)
-        pod = self._pods.get(pod_key)
+        pod = seen.get(pod_key)
         affected = self.index.set_pod(pod_key, self._member(pod) if pod else None)
         if pod_key in self._coming and database.find(PORTS, pod_port_name(*pod_key)) is None:
             affected.policies |= self.index.policies_of(pod_key)
@@ -132,8 +167,6 @@ def _keys(affected: Affected) -> Iterator[Key]:
         yield Key(POLICY, namespace, name)
     for peers in affected.peers:
         yield key_of(peers_owner(peers))
-    if affected.policies:
-        yield NODES_KEY
 
 
 class PolicyHandler:
@@ -162,7 +195,8 @@ class PolicyHandler:
         policy = index.policy((key.namespace, key.name))
         if policy is None:
             return NOTHING
-        ports = self._policies.ports(index.selected(policy.key), database)
+        ports = set(self._policies.ports(index.selected(policy.key), database))
+        ports.update(self._policies.leaving(policy, ports, database))
         return Wish(policy_rows(policy, ports, index.resolver(policy), index.logging(policy.namespace)))
 
     def settled(self, key: Key) -> None:
@@ -199,7 +233,7 @@ class PeersHandler:
 
 
 class NodePortsHandler:
-    """The port group of the nodes' own ports, while there are policies."""
+    """What policies share while there are any: that a node and its own pods reach each other, and the log's meter."""
 
     kind = NODES
 
@@ -207,23 +241,35 @@ class NodePortsHandler:
         self._policies = policies
 
     def everything(self) -> Iterator[Key]:
-        """The one group."""
+        """The one key."""
         yield NODES_KEY
 
     def prepare(self, database: Database) -> None:
         """Nothing is kept."""
 
     def nodes_changed(self, database: Database) -> list[Key]:
-        """The group has to be looked at: a node's port may have come."""
+        """A node may have come, or its address changed."""
         return [NODES_KEY]
 
     def wish(self, key: Key, database: Database) -> Wish:
-        """The group, with the ports that are there."""
-        if not any(True for _ in self._policies.index.policies()):
+        """The group of the nodes' ports, and an ACL on each node's switch, for the nodes that are there."""
+        if self._policies.index.empty:
             return NOTHING
-        names = (f"k8s-{row.columns['name']}" for row in database.rows("Logical_Switch"))
-        found = (database.find(PORTS, name) for name in names)
-        return Wish((nodes_row(row.uuid for row in found if row is not None),))
+        ports: list[str] = []
+        rows = [*meter_rows()]
+        for switch in database.rows("Logical_Switch"):
+            name = str(switch.columns["name"])
+            port = database.find(PORTS, f"k8s-{name}")
+            if port is None:
+                continue
+            ports.append(port.uuid)
+            addresses = set(pod_handling.addresses_of(port))
+            route = database.find("Logical_Router_Static_Route", f"{port.owner}/address")
+            if route is not None:
+                addresses.add(str(route.columns["ip_prefix"]).removesuffix("/32"))
+            if addresses:
+                rows.append(own_node_row(name, addresses))
+        return Wish((nodes_row(ports), *rows))
 
     def settled(self, key: Key) -> None:
         """Nothing is kept."""

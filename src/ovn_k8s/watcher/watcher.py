@@ -47,7 +47,7 @@ TABLES = {
         ("ip_prefix", "nexthop", "output_port", "policy", "route_table", "external_ids"),
     ),
     "Logical_Switch": Monitor(
-        ("name", "ports", "load_balancer", "load_balancer_group", "other_config", "external_ids"),
+        ("name", "ports", "acls", "load_balancer", "load_balancer_group", "other_config", "external_ids"),
     ),
     "Logical_Switch_Port": Monitor(
         ("name", "type", "enabled", "addresses", "port_security", "options", "external_ids"),
@@ -56,8 +56,10 @@ TABLES = {
     "Load_Balancer_Group": Monitor(("name", "load_balancer")),
     "Port_Group": Monitor(("name", "ports", "acls", "external_ids")),
     "ACL": Monitor(
-        ("name", "direction", "priority", "match", "action", "log", "severity", "options", "external_ids"),
+        ("name", "direction", "priority", "match", "action", "log", "severity", "meter", "options", "external_ids"),
     ),
+    "Meter": Monitor(("name", "unit", "fair", "bands", "external_ids")),
+    "Meter_Band": Monitor(("action", "rate", "burst_size", "external_ids")),
     "Address_Set": Monitor(("name", "addresses", "external_ids")),
     "NAT": Monitor(("type", "logical_ip", "external_ip", "external_ids")),
 }

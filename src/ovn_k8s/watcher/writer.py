@@ -355,9 +355,12 @@ class Writer:
     def _wishes(self, batch: Collection[Key]) -> dict[Key, Wish]:
         """What the keys of a batch want: pods first, then all else with the policies that those pods bring along."""
         wishes: dict[Key, Wish] = {}
+        self._pods.seen.clear()
         self._wish([key for key in batch if key.kind == self._pods.kind], wishes)
         others = [key for key in batch if key.kind != self._pods.kind]
-        brought = self._policies.together(batch, wishes, self._replica.database) if self._policies else set()
+        brought: set[Key] = set()
+        if self._policies:
+            brought = self._policies.together(batch, wishes, self._pods.seen, self._replica.database)
         self._wish([*others, *sorted(brought - set(others))], wishes)
         missing = sorted(str(key) for key in brought - wishes.keys())
         if missing:  # a pod must not get its port without the policies that isolate it

@@ -130,10 +130,15 @@ class ControlPlane:
         _end(self._etcd)
         self._etcd = None
 
-    def kubeconfig(self, user: str) -> Path:
-        """A kubeconfig file of mode 0600 for a user."""
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where the API server listens."""
+        return "127.0.0.1", self._port
+
+    def kubeconfig(self, user: str, port: int = 0) -> Path:
+        """A kubeconfig file of mode 0600 for a user; `port`: another one of loopback, that leads to the API server."""
         certificate = (self._folder / "certificates" / "apiserver.crt").read_bytes()
-        path = self._folder / f"{user}.kubeconfig"
+        path = self._folder / f"{user}{port or ''}.kubeconfig"
         path.touch(mode=0o600)
         path.write_text(
             json.dumps(
@@ -146,7 +151,7 @@ class ControlPlane:
                         {
                             "name": "test",
                             "cluster": {
-                                "server": f"https://127.0.0.1:{self._port}",
+                                "server": f"https://127.0.0.1:{port or self._port}",
                                 "certificate-authority-data": base64.b64encode(certificate).decode(),
                             },
                         }

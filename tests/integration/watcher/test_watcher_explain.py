@@ -52,6 +52,7 @@ def test_a_pod_that_is_wired_and_serves(world: World) -> None:
         "with 0a:58:0a:f4:01:03 10.244.1.3",
         "binding: up on linux1",
         "annotation: `ovn` says 10.244.1.3/24",
+        "policies: in: no policy isolates it",
         f"service web: {vip}:80 reaches it (ready), one of 1",
         "service headless: has no cluster address",
     ):
@@ -100,6 +101,51 @@ def test_what_is_wrong_is_named(world: World) -> None:
         "! service web: its selector matches, but no EndpointSlice names 10.244.1.50",
     ):
         assert part in text, text
+
+
+def test_policies_and_what_they_let_through(world: World) -> None:
+    world.watcher.start()
+    labels = {"app": "back"}
+    spec = {"containers": [{"name": "main", "image": "example/none:1"}], "nodeName": "linux1"}
+    world.objects.api.create(world.objects.path("pods"), {"metadata": {"name": "a", "labels": labels}, "spec": spec})
+    wait_for(world, "a")
+    front = {"podSelector": {"matchLabels": {"app": "front"}}}
+    blocks = {"ipBlock": {"cidr": "192.0.2.0/24", "except": ["192.0.2.7/32"]}}
+    everywhere = {"namespaceSelector": {}}
+    policies = {
+        "web": {
+            "podSelector": {"matchLabels": labels},
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": [
+                {"from": [front, blocks], "ports": [{"port": 80}, {"port": 90, "endPort": 99, "protocol": "UDP"}]},
+                {"from": [everywhere], "ports": [{"port": "http"}]},
+            ],
+        },
+        "others": {"podSelector": {"matchLabels": {"app": "front"}}},
+    }
+    for name, policy in policies.items():
+        world.objects.api.create(world.objects.path("networkpolicies"), {"metadata": {"name": name}, "spec": policy})
+    set_up_port(world, "a", True)
+    for last in eventually():
+        text = explain(world, "a")[1]
+        if "policy web: out: nothing" in text:
+            break
+        assert not last, text
+    for part in (
+        "policy web: in: TCP 80, UDP 90-99 from pods with app In front of its namespace (addresses: 0) "
+        "or 192.0.2.0/24 except 192.0.2.7/32",
+        "policy web: in: TCP http from all pods of all namespaces (addresses: ",
+    ):
+        assert part in text, text
+    assert "others" not in text
+    assert "isolates it" not in text
+    world.watcher.stop()
+    label_away = {"metadata": {"labels": {"app": "front"}}}
+    world.objects.api.merge_patch(world.objects.path("pods", "a"), label_away)
+    status, text = explain(world, "a")
+    assert status == 1
+    assert "! policy others: selects it, but its port is not in group" in text
+    assert f"! policies: it is still in the group of policy/{world.objects.namespace}/web" in text
 
 
 def test_wrong_arguments(world: World) -> None:

@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 import json
-import random
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from aftermath import assert_right
 from control_plane import eventually
 from watcher_world import World, wait_for
 
@@ -20,25 +20,6 @@ def create(world: World, names: list[str]) -> None:
     """Create pods from several threads."""
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda name: world.objects.pod(name, NODES[int(name[1:]) % 2]), names))
-
-
-def assert_right(world: World) -> None:
-    """The ports are those of the pods that the API has, each with its own address, and a check plans nothing."""
-    pods = {
-        f"{world.objects.namespace}_{item['metadata']['name']}": item["metadata"]["uid"]
-        for page in world.objects.api.pages(world.objects.path("pods"))
-        for item in page["items"]
-    }
-    for last in eventually(30):
-        found = {name: row.columns["external_ids"]["pod_uid"] for name, row in world.nb.ports().items()}
-        if found == pods:
-            break
-        assert not last, (sorted(set(pods) ^ set(found)), len(pods), len(found))
-    addresses = list(world.nb.addresses().values())
-    assert len(set(addresses)) == len(addresses)
-    planned = world.watcher.run("--check")
-    assert planned.returncode == 0, planned.stderr
-    assert planned.stdout == ""
 
 
 def test_killed_between_pods_nothing_is_lost(world: World) -> None:
@@ -70,35 +51,6 @@ def test_killed_during_a_burst_of_fifty(world: World) -> None:
     world.watcher.start()
     assert_right(world)
     assert {name: world.nb.addresses()[name] for name in kept} == kept
-
-
-def test_killed_again_and_again_while_pods_come_and_go(world: World) -> None:
-    chance = random.Random(7)
-    stop = threading.Event()
-
-    def churn() -> None:
-        number = 0
-        alive: list[str] = []
-        while not stop.is_set():
-            name = f"p{number}"
-            world.objects.pod(name, NODES[number % 2])
-            alive.append(name)
-            number += 1
-            if len(alive) > 60:
-                world.objects.delete("pods", alive.pop(chance.randrange(len(alive))))
-
-    churner = threading.Thread(target=churn)
-    churner.start()
-    try:
-        for _ in range(5):
-            world.watcher.start(ready=False)
-            time.sleep(chance.uniform(0.1, 1.5))
-            world.watcher.kill()
-    finally:
-        stop.set()
-        churner.join()
-    world.watcher.start()
-    assert_right(world)
 
 
 def test_restart_with_everything_right_writes_nothing(world: World) -> None:

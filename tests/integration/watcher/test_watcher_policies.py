@@ -12,11 +12,11 @@ from northbound import Northbound
 from watcher_world import World, wait_for
 
 from ovn_k8s.core.database import Database, StoredRow
-from ovn_k8s.core.policy_rows import NODES_GROUP, policy_group
+from ovn_k8s.core.policy_rows import METER, NODES_GROUP, policy_group
 
 BACK = {"matchLabels": {"app": "back"}}
 FRONT = {"matchLabels": {"app": "front"}}
-TABLES = ("Logical_Switch_Port", "Port_Group", "ACL", "Address_Set")
+TABLES = ("Logical_Switch_Port", "Port_Group", "ACL", "Address_Set", "Logical_Switch", "Meter", "Meter_Band")
 
 
 class State:
@@ -116,7 +116,7 @@ def test_a_policy_follows_pods_and_labels(world: World) -> None:
     wait(world, lambda state: state.isolated(world, "back"), set())
     nothing_left_to_do(world)
     world.objects.api.delete(path(world, "back"), {})
-    wait(world, lambda state: [state.database.count(table) for table in TABLES[1:]], [0, 0, 0])
+    wait(world, lambda state: [state.database.count(table) for table in TABLES[1:4]], [0, 0, 0])
     nothing_left_to_do(world)
 
 
@@ -184,13 +184,48 @@ def test_namespaces_as_peers_and_logging(world: World) -> None:
     wait(world, lambda state: state.peers(world), [set()])
     annotations = {"ovn.ovn-k8s.io/acl-logging": '{"deny": "alert"}'}
     world.objects.api.merge_patch(own, {"metadata": {"annotations": annotations}})
-    logged = {("drop", True, "alert"), ("allow-related", False, None)}
-    columns = ("action", "log", "severity")
+    logged = {("drop", True, "alert", METER), ("allow-related", False, None, None)}
+    columns = ("action", "log", "severity", "meter")
     wait(
         world,
         lambda state: {tuple(row.columns[name] for name in columns) for row in state.database.rows("ACL")},
         logged,
     )
+
+
+def test_every_node_has_an_exception_for_its_own_pods_while_there_are_policies(world: World) -> None:
+    def exceptions(state: State) -> set[tuple[str, str]]:
+        found = set()
+        for switch in state.database.rows("Logical_Switch"):
+            for uuid in switch.columns["acls"]:
+                row = state.database.get("ACL", uuid)
+                assert row is not None
+                found.add((str(switch.columns["name"]), str(row.columns["match"])))
+        return found
+
+    world.watcher.start()
+    assert exceptions(State(world.nb)) == set()
+    create(world, "out", podSelector={}, policyTypes=["Egress"])
+    first = {
+        ("linux1", "ip4.dst == {10.244.1.2, 172.30.0.11}"),
+        ("linux2", "ip4.dst == {10.244.2.2, 172.30.0.12}"),
+    }
+    wait(world, exceptions, first)
+    world.nb.add_cluster(linux3="10.244.3.0/24")
+    third = ("linux3", "ip4.dst == {10.244.3.2, 172.30.0.11}")
+    wait(world, exceptions, first | {third})
+    nothing_left_to_do(world)
+    with world.nb.client() as client:
+        client.transact([{"op": "update", "table": "Logical_Switch", "where": [], "row": {"acls": ["set", []]}}])
+    wait(world, exceptions, first | {third})
+    state = State(world.nb)
+    meter = state.database.find("Meter", METER)
+    assert meter is not None
+    assert (meter.columns["fair"], meter.columns["unit"], len(meter.columns["bands"])) == (True, "pktps", 1)
+    world.objects.api.delete(path(world, "out"), {})
+    wait(world, exceptions, set())
+    assert State(world.nb).database.find("Meter", METER) is None
+    nothing_left_to_do(world)
 
 
 def test_rules_and_named_ports_change_at_run_time(world: World) -> None:
