@@ -7,16 +7,17 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from small_ovn import Node, SmallOvn, eventually, mac, missing
 
 from ovn_k8s.core.plan import plan
-from ovn_k8s.core.policies import Namespace, policy_from_api
+from ovn_k8s.core.policies import Logging, Namespace, policy_from_api
 from ovn_k8s.core.policy_index import Member, PolicyIndex
-from ovn_k8s.core.policy_rows import nodes_row, peers_row, policy_rows
+from ovn_k8s.core.policy_rows import LOG_RATE, meter_rows, nodes_row, own_node_row, peers_row, policy_rows
 from ovn_k8s.core.rows import Ref, Row
 from ovn_k8s.core.selectors import labels_from_api
 from ovn_k8s.ovsdb.client import Client
@@ -31,14 +32,35 @@ for port in map(int, sys.argv[1:]):
     tcp = socket.socket(); tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     tcp.bind(("", port)); tcp.listen(64); listening.register(tcp, selectors.EVENT_READ)
     udp = socket.socket(type=socket.SOCK_DGRAM); udp.bind(("", port)); listening.register(udp, selectors.EVENT_READ)
-kept = []
 while True:
     for key, _ in listening.select():
         one = key.fileobj
-        if one.type == socket.SOCK_DGRAM:
+        if key.data == "live":
+            try: data = one.recv(100)
+            except OSError: data = b""
+            if data: one.sendall(data)
+            else: listening.unregister(one); one.close()
+        elif one.type == socket.SOCK_DGRAM:
             data, peer = one.recvfrom(100); one.sendto(data, peer)
         else:
-            connection, _ = one.accept(); connection.sendall(b"hello"); kept.append(connection)
+            connection, _ = one.accept(); connection.sendall(b"hello")
+            listening.register(connection, selectors.EVENT_READ, "live")
+"""
+CONVERSATION = """
+import socket, sys
+one = socket.create_connection((sys.argv[1], 80), 3); one.settimeout(1)
+print(one.recv(100).decode(), flush=True)
+for line in sys.stdin:
+    wanted, seen = line.strip().encode() + b";", b""
+    try:
+        one.sendall(wanted)
+        while wanted not in seen:
+            part = one.recv(1000)
+            if not part: raise OSError
+            seen += part
+        print("yes", flush=True)
+    except OSError:
+        print("no", flush=True)
 """
 CLIENT = """
 import socket, sys
@@ -74,16 +96,47 @@ class Pod:
         _ip("netns", "delete", self.netns)
 
 
+class Conversation:
+    """A TCP connection that stays open."""
+
+    def __init__(self, pod: Pod, address: str) -> None:
+        command = ["nsenter", f"--net=/run/netns/{pod.netns}", sys.executable, "-IS", "-c", CONVERSATION, address]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._words = 0
+        assert self._line() == "hello"
+
+    def goes_on(self) -> bool:
+        """Whether the server repeats a word in time."""
+        self._words += 1
+        assert self._process.stdin
+        self._process.stdin.write(f"word{self._words}\n")
+        self._process.stdin.flush()
+        return self._line() == "yes"
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def _line(self) -> str:
+        assert self._process.stdout
+        return self._process.stdout.readline().strip()
+
+
 class Scene:
     """Two nodes with pods, and policies of namespace `shop`."""
 
     def __init__(self, ovn: SmallOvn) -> None:
         self.ovn = ovn
         self.nodes = [ovn.add_node("n1"), ovn.add_node("n2")]
+        self.hosts: list[subprocess.Popen[bytes]] = []
         for node in self.nodes:
             _take_underlay(node)
             own = node.subnet.replace("0/24", "2")
-            _interface(node, f"{ovn.prefix}-host-{node.name}", "host", f"k8s-{node.name}", own)
+            netns = f"{ovn.prefix}-host-{node.name}"
+            _interface(node, netns, "host", f"k8s-{node.name}", own)
+            _ip("-n", netns, "address", "add", f"{node.address}/32", "dev", "lo")
+            command = ["nsenter", f"--net=/run/netns/{netns}", sys.executable, "-c", SERVER, "80"]
+            self.hosts.append(subprocess.Popen(command))
         first, second = self.nodes
         self.web = Pod(ovn, first, "web", 10, {"app": "web"})
         self.near = Pod(ovn, first, "near", 11, {"app": "client"})
@@ -119,20 +172,30 @@ class Scene:
         self.index.set_pod(("shop", pod.name), Member(labels_from_api(labels), pod.address, PORT_NAMES))
         self._write()
 
+    def log(self, **annotation: str) -> None:
+        """The namespace's annotation for logging changes."""
+        self.index.set_namespace("shop", Namespace("shop", logging=Logging(**annotation)))
+        self._write()
+
     def stop(self) -> None:
         for pod in self.pods:
             pod.stop()
+        for host in self.hosts:
+            host.kill()
+            host.wait(10)
         for node in self.nodes:
             _ip("netns", "delete", f"{self.ovn.prefix}-host-{node.name}")
 
     def _write(self) -> None:
         rows: list[Row] = [nodes_row([Ref(PORTS, f"k8s-{node.name}") for node in self.nodes])]
+        rows += meter_rows()
+        rows += [own_node_row(node.name, own_addresses(node)) for node in self.nodes]
         rows += [peers_row(peers, self.index.addresses(peers)) for peers in self.index.peers()]
         for key in self.index.policies():
             policy = self.index.policy(key)
             assert policy is not None
             ports = [Ref(PORTS, f"{namespace}_{name}") for namespace, name in self.index.selected(key)]
-            rows += policy_rows(policy, ports, self.index.resolver(policy))
+            rows += policy_rows(policy, ports, self.index.resolver(policy), self.index.logging(key[0]))
         with Client(parse_remotes(f"unix:{self.ovn.northbound}"), "OVN_Northbound") as client:
             ours = ("policy/", "peers/")
             client.commit(plan(rows, client.snapshot(), owners=lambda owner: owner.startswith(ours)))
@@ -146,6 +209,11 @@ class Scene:
 
 
 PORT_NAMES = (("http", "TCP", 8080),)
+
+
+def own_addresses(node: Node) -> list[str]:
+    """A node's addresses in the logical network and on the underlay."""
+    return [node.subnet.replace("0/24", "2"), node.address]
 
 
 def _ip(*arguments: str) -> None:
@@ -295,3 +363,105 @@ def test_labels_and_policies_change_while_connections_live(scene: Scene) -> None
     scene.label(scene.far, app="client")
     scene.apply()
     assert scene.other.reaches(scene.web.address)
+
+
+def test_a_pod_reaches_its_own_node_whatever_policies_say(scene: Scene) -> None:
+    scene.apply(out={**CLIENTS, "policyTypes": ["Egress"], "egress": []})
+    first, second = scene.nodes
+    for address in own_addresses(first):
+        assert scene.near.reaches(address)
+        assert not scene.far.reaches(address)
+    for address in own_addresses(second):
+        assert scene.far.reaches(address)
+        assert not scene.near.reaches(address)
+    assert not scene.near.reaches(scene.web.address)
+    assert scene.web.reaches(own_addresses(second)[0])
+
+
+@pytest.fixture
+def conversation(scene: Scene) -> Iterator[Callable[[Pod, str], Conversation]]:
+    with contextlib.ExitStack() as stack:
+
+        def begin(pod: Pod, address: str) -> Conversation:
+            made = Conversation(pod, address)
+            stack.callback(made.close)
+            return made
+
+        yield begin
+
+
+def test_connections_go_on_through_changes_that_still_allow_them(
+    scene: Scene, conversation: Callable[[Pod, str], Conversation]
+) -> None:
+    scene.apply()
+    talks = [conversation(pod, address) for pod in (scene.near, scene.far) for address in (scene.web.address, SERVICE)]
+    by_peers = {**WEB, "ingress": [{"from": [CLIENTS]}]}
+    by_block = {**WEB, "ingress": [{"from": [{"ipBlock": {"cidr": "10.244.0.0/16"}}]}]}
+    by_port = {**WEB, "ingress": [{"ports": [{"port": 80}, {"port": 8080}]}]}
+    out = {**CLIENTS, "policyTypes": ["Egress"], "egress": [{"to": [WEB]}]}
+    for policies in (
+        {"one": by_peers},
+        {"one": by_peers, "two": by_block},
+        {"two": by_block},
+        {"two": by_port},
+        {"two": by_port, "out": out},
+        {},
+    ):
+        scene.apply(**policies)
+        assert [talk.goes_on() for talk in talks] == [True] * 4, policies
+
+
+def test_connections_that_a_policy_denies_from_now_on_stand_still(
+    scene: Scene, conversation: Callable[[Pod, str], Conversation]
+) -> None:
+    """Kubernetes leaves it open. Here a policy counts for every packet, and one that goes away lets them go on."""
+    allowed = {**WEB, "ingress": [{"from": [CLIENTS]}]}
+    scene.apply(clients=allowed)
+    talk = conversation(scene.far, scene.web.address)
+    assert talk.goes_on()
+    scene.label(scene.far, app="other")
+    assert not talk.goes_on()
+    scene.label(scene.far, app="client")
+    eventually(talk.goes_on, "it goes on")
+    scene.apply(clients=allowed, out={**CLIENTS, "policyTypes": ["Egress"], "egress": []})
+    assert not talk.goes_on()
+    # One that began when there were no policies at all.
+    scene.apply()
+    talks = [conversation(pod, address) for pod in (scene.near, scene.far) for address in (scene.web.address, SERVICE)]
+    assert all(talk.goes_on() for talk in talks)
+    scene.apply(deny=WEB)
+    assert [talk.goes_on() for talk in talks] == [False] * 4
+    scene.apply()
+    for talk in talks:
+        eventually(talk.goes_on, "it goes on")
+
+
+def test_what_is_logged_is_limited(scene: Scene) -> None:
+    log = scene.nodes[0].directory / "ovn-controller.log"
+
+    def flood() -> tuple[int, float]:
+        before, begun = log.read_text().count("acl_log"), time.monotonic()
+        script = f"""
+import socket, time
+one = socket.socket(type=socket.SOCK_DGRAM)
+for number in range(400):
+    one.sendto(b"x", ("{scene.web.address}", 80)); time.sleep(0.004)
+"""
+        netns = f"/run/netns/{scene.other.netns}"
+        subprocess.run(["nsenter", f"--net={netns}", sys.executable, "-IS", "-c", script], check=True)
+        took = time.monotonic() - begun
+        time.sleep(1)
+        return log.read_text().count("acl_log") - before, took
+
+    scene.apply(deny=WEB)
+    try:
+        assert flood()[0] == 0
+        scene.log(deny="alert")
+        lines, took = flood()
+        assert 0 < lines <= LOG_RATE * (took + 2)
+        assert lines < 300
+        last = [line for line in log.read_text().splitlines() if "acl_log" in line][-1]
+        assert "verdict=drop, severity=alert" in last
+        assert 'name="shop/deny:in:deny:' in last
+    finally:
+        scene.log()
