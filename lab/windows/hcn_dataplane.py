@@ -26,6 +26,7 @@ LOG = logging.getLogger(__name__)
 PROGRAMS = ("ip", "bridge", "nft", "ethtool", "nsenter", "sysctl")
 VXLAN_PORT = 4789
 VXLAN_OVERHEAD = 50
+BALANCED = {6: "tcp", 17: "udp"}
 
 
 def missing() -> str:
@@ -141,6 +142,29 @@ def endpoints(state: Mapping[str, Document], namespaces: Mapping[str, Document])
         )
 
 
+def balancers(state: Mapping[str, Document], ends: Mapping[str, Document]) -> str:
+    """The load balancers as rules of nft that stand where packets leave a compartment, as VFP does at its port."""
+    rules = []
+    for document in state.values():
+        backends = [
+            str(one["IpAddress"])
+            for id_ in document.get("HostComputeEndpoints") or []
+            for one in ends.get(str(id_).lower(), {}).get("IpConfigurations") or []
+        ]
+        if not backends:
+            continue
+        one_of = ", ".join(f"{number} : {address}" for number, address in enumerate(sorted(backends)))
+        for vip in document.get("FrontendVIPs") or []:
+            for port in document.get("PortMappings") or []:
+                protocol = BALANCED.get(port.get("Protocol", 0))
+                if protocol:
+                    rules.append(
+                        f"ip daddr {vip} {protocol} dport {port['ExternalPort']} "
+                        f"dnat to numgen random mod {len(backends)} map {{ {one_of} }}:{port['InternalPort']}"
+                    )
+    return "\n".join(sorted(rules))
+
+
 class Dataplane:
     """Follows a model. `root` is the machine's namespace, `address` its own on the wire, `mtu` that of the wire.
 
@@ -161,6 +185,8 @@ class Dataplane:
         self._endpoints: dict[str, Endpoint] = {}
         self._waiting: set[str] = set()  # endpoints whose interface Open vSwitch has not made yet
         self._compartments: set[int] = set()
+        self._balanced: dict[int, str] = {}
+        """The rules of load balancers in each compartment."""
         self._nat: frozenset[tuple[str, frozenset[str]]] = frozenset()
 
     def compartment(self, number: int) -> str:
@@ -180,6 +206,7 @@ class Dataplane:
                 nets = {one.id: one for one in networks(state.networks, state.endpoints)}
                 ends = {one.id: one for one in endpoints(state.endpoints, state.namespaces)}
                 compartments = {int(one["NamespaceId"]) for one in state.namespaces.values()}
+                balanced = balancers(state.load_balancers, state.endpoints)
             self._compartments_to(compartments)
             for id_ in [id_ for id_, one in self._endpoints.items() if ends.get(id_) != one]:
                 self._remove_endpoint(self._endpoints.pop(id_))
@@ -200,7 +227,10 @@ class Dataplane:
                     for a in e.addresses
                 )
             )
+            for number in compartments:
+                self._balance(number, balanced)
             for number in self._compartments - compartments:
+                self._balanced.pop(number, None)
                 _run("ip", "netns", "delete", self.compartment(number))
             self._compartments &= compartments
 
@@ -219,7 +249,7 @@ class Dataplane:
             self._translate(frozenset())
             for number in self._compartments:
                 _run("ip", "netns", "delete", self.compartment(number))
-            self._endpoints, self._networks, self._compartments = {}, {}, set()
+            self._endpoints, self._networks, self._compartments, self._balanced = {}, {}, set(), {}
 
     # ---- compartments
 
@@ -322,6 +352,16 @@ class Dataplane:
     def _has(self, device: str) -> bool:
         command = ("nsenter", f"--net=/run/netns/{self._root}", "ip", "link", "show", device)
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+    # ---- services
+
+    def _balance(self, number: int, rules: str) -> None:
+        if self._balanced.get(number, "") == rules:
+            return
+        text = "table ip hns\ndelete table ip hns\n"
+        text += "table ip hns { chain services { type nat hook output priority -100;\n" + rules + "\n}\n}\n"
+        _run("nsenter", f"--net=/run/netns/{self.compartment(number)}", "nft", "-f", "-", text=text)
+        self._balanced[number] = rules
 
     # ---- addresses of the machine in the place of pods'
 

@@ -101,6 +101,8 @@ ENDPOINT_POLICIES = (
     "TierAcl",
 )
 NON_PERSISTENT = 8
+REMOTE_ENDPOINT = 1
+"""Flag of an endpoint that is elsewhere, as kube-proxy makes them for its load balancers."""
 CREATED, ATTACHED = 1, 2
 OF_HOST = "OfHost"
 """Key of an endpoint of ours, which HNS does not show: it is the machine's."""
@@ -377,6 +379,10 @@ class Model:
             if policy.get("Type") not in ENDPOINT_POLICIES:
                 raise Refused(INVALID_POLICY_TYPE)
         document["HostComputeNetwork"] = network_id.upper()
+        if document.get("Flags", 0) & REMOTE_ENDPOINT:
+            if not document.get("IpConfigurations") or not document.get("MacAddress"):
+                raise Refused(INVALID_IP)
+            return
         taken = {
             config["IpAddress"]
             for endpoint in self.state.endpoints.values()

@@ -100,7 +100,7 @@ class Machine:
         with Emulator(self._hns()) as emulator:
             dataplane = self._carry_packets(emulator)
             runtime = Runtime(computer, emulator, dataplane, options.images)
-            programs = Programs(services(computer, runtime))
+            programs = Programs(services(computer, emulator, runtime))
             with (
                 programs,
                 Listener((options.management, options.port), self._shells(), certificate, key, self.connected) as winrm,

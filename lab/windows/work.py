@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import threading
 
+from . import kube_proxy
 from .computer import Computer
+from .hcn_emulator import Emulator
 from .kubelet import settings
 from .kubelet.kubelet import Kubelet
 from .kubelet.runtime import Runtime
@@ -21,14 +23,18 @@ class Idle:
         stop.wait()
 
 
-def services(computer: Computer, runtime: Runtime) -> dict[str, Maker]:
+def services(computer: Computer, emulator: Emulator, runtime: Runtime) -> dict[str, Maker]:
     """Program name to what makes its work."""
 
     def kubelet(words: list[str]) -> Work:
         return Kubelet(settings.read(words, computer.drive, computer.memory.hostname), runtime)
 
+    def proxy(words: list[str]) -> Work:
+        return kube_proxy.KubeProxy(kube_proxy.read(words, computer.drive), emulator)
+
     return {
-        **dict.fromkeys(("hns", "vmcompute", "vmms", "kube-proxy"), lambda words: Idle()),
+        **dict.fromkeys(("hns", "vmcompute", "vmms"), lambda words: Idle()),
+        "kube-proxy": proxy,
         "containerd": runtime.serve,
         "kubelet": kubelet,
     }

@@ -11,7 +11,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from . import status
+from . import status, volumes
 from .api import Api, ApiError, Document
 from .cni import CniFailed
 from .runtime import Runtime, RuntimeFailed
@@ -218,6 +218,7 @@ class Kubelet:
                     metadata["namespace"], metadata["name"], uid, settings.dns, settings.domain
                 )
             state.failed = ""
+            self._fill_volumes(pod)
             for spec in pod["spec"]["containers"]:
                 self._keep_running(uid, spec, state.containers.setdefault(spec["name"], ContainerState()))
         except (CniFailed, RuntimeFailed) as error:
@@ -227,6 +228,12 @@ class Kubelet:
         if failure is not None:
             self._record(pod, "FailedCreatePodSandBox", state.failed)
             raise failure
+
+    def _fill_volumes(self, pod: Document) -> None:
+        folder = self._runtime.volumes(_uid(pod))
+        if not folder.exists():
+            volumes.fill(self._api, pod, folder)
+        self._runtime.mounts[_uid(pod)] = volumes.mounts(pod, folder)
 
     def _keep_running(self, uid: str, spec: dict[str, Any], state: ContainerState) -> None:
         container = self._runtime.containers.get((uid, spec["name"]))

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import json
 import logging
+import shlex
+import shutil
 import subprocess
 import threading
 import time
@@ -70,9 +72,15 @@ class Runtime:
         """Uid of the pod to its sandbox and address."""
         self.containers: dict[tuple[str, str], Container] = {}
         """Uid of the pod and name to the container."""
+        self.mounts: dict[str, dict[str, Path]] = {}
+        """Uid of the pod to where its containers see its volumes, and where these are."""
         self.logs = computer.wine.prefix.parent / "containers"
         self.cni: Cni | None = None
         """None while containerd does not run."""
+
+    def volumes(self, uid: str) -> Path:
+        """Where the volumes of a pod are."""
+        return self._computer.wine.prefix.parent / "volumes" / uid
 
     # ---- the service
 
@@ -126,6 +134,8 @@ class Runtime:
             container = self.containers.pop(key)
             container.process.kill()
             container.process.wait(10)
+        self.mounts.pop(uid, None)
+        shutil.rmtree(self.volumes(uid), ignore_errors=True)
         if uid in self.sandboxes:
             sandbox = self.sandboxes[uid][0]
             cni = self._running()
@@ -171,7 +181,7 @@ class Runtime:
         self.logs.mkdir(exist_ok=True)
         # A pod has its own name as hostname.
         named = ["unshare", "--uts", "--", "sh", "-c", 'hostname "$0" && exec "$@"', sandbox.name]
-        command = [*self._inside(sandbox.network), *named, program, *words[1:]]
+        command = [*self._inside(sandbox.network), *named, *self._mounted(uid), program, *words[1:]]
         environment = {
             "PATH": "/usr/bin:/bin",
             **{item["name"]: item.get("value", "") for item in spec.get("env") or []},
@@ -186,7 +196,19 @@ class Runtime:
         """The command line that runs one of the image's programs in a pod. Raises RuntimeFailed."""
         if uid not in self.sandboxes or not words:
             raise RuntimeFailed("the pod does not run")
-        return [*self._inside(self.sandboxes[uid][0].network), self._program(words[0]), *words[1:]]
+        inside = [*self._inside(self.sandboxes[uid][0].network), *self._mounted(uid)]
+        return [*inside, self._program(words[0]), *words[1:]]
+
+    def _mounted(self, uid: str) -> list[str]:
+        """What a command line begins with that sees the pod's volumes: mounts of its own, over an empty /run."""
+        mounts = self.mounts.get(uid)
+        if not mounts:
+            return []
+        lines = ["mount -t tmpfs tmpfs /run"]
+        for inside, here in mounts.items():
+            place = shlex.quote(inside)
+            lines.append(f"mkdir -p {place} && mount --bind {shlex.quote(str(here))} {place}")
+        return ["unshare", "--mount", "--", "sh", "-c", " && ".join(lines) + ' && exec "$0" "$@"']
 
     def _program(self, word: str) -> str:
         if word not in (PROGRAM, f"/bin/{PROGRAM}"):

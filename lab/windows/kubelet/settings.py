@@ -54,7 +54,7 @@ def read(words: list[str], drive: Drive, hostname: str) -> Settings:
         raise Refused("the kubelet needs --kubeconfig and --config")
     try:
         configuration = yaml.safe_load(drive.read(given["config"]))
-        access = _access(yaml.safe_load(drive.read(given["kubeconfig"])), drive)
+        found = access(yaml.safe_load(drive.read(given["kubeconfig"])), drive)
     except (OSError, KeyError, IndexError, TypeError, yaml.YAMLError) as error:
         raise Refused(f"a file of the kubelet cannot be read: {error}") from error
     if configuration.get("kind") != "KubeletConfiguration":
@@ -71,7 +71,7 @@ def read(words: list[str], drive: Drive, hostname: str) -> Settings:
     return Settings(
         node=(given.get("hostname-override") or hostname).lower(),
         address=given.get("node-ip", ""),
-        access=access,
+        access=found,
         labels={name: value for name, _, value in pairs},
         taints=tuple(configuration.get("registerWithTaints") or ()),
         endpoint=given.get("container-runtime-endpoint") or str(configuration.get("containerRuntimeEndpoint", "")),
@@ -82,7 +82,8 @@ def read(words: list[str], drive: Drive, hostname: str) -> Settings:
     )
 
 
-def _access(kubeconfig: dict[str, Any], drive: Drive) -> Access:
+def access(kubeconfig: dict[str, Any], drive: Drive) -> Access:
+    """Where a kubeconfig leads, as whom."""
     cluster, user = kubeconfig["clusters"][0]["cluster"], kubeconfig["users"][0]["user"]
     files = (cluster["certificate-authority"], user["client-certificate"], user["client-key"])
     return Access(cluster["server"], *(str(drive.place(file)) for file in files))

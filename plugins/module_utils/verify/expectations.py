@@ -114,10 +114,11 @@ def pod_probes(here: Surroundings) -> dict[str, list[Probe]]:
             found[pod.name].append(_mtu(here, pod, peer, min(known, default=None)))
     for pod in first.values():
         if pod.windows:
-            # Only what the overlay does. Services are kube-proxy's there, and the way out is the machine's own.
+            # Its way out is the machine's own, and so is its address there.
+            found[pod.name].append(_to_service(here, pod))
             continue
         found[pod.name] += [_to_node(here, pod, node) for node in here.nodes if node.name in here.node_servers]
-        found[pod.name] += _outward(here, pod)
+        found[pod.name] += [_to_service(here, pod), *_outward(here, pod)]
     return found
 
 
@@ -174,18 +175,26 @@ def _to_node(here: Surroundings, pod: Pod, node: Node) -> Probe:
     )
 
 
-def _outward(here: Surroundings, pod: Pod) -> list[Probe]:
+def _to_service(here: Surroundings, pod: Pod) -> Probe:
     url = f"https://{here.service_address}:443/version"
-    probes = [
-        Probe(
-            "pod to API server",
-            pod.label,
-            f"kubernetes service {here.service_address}",
-            "api",
-            (("http", "--ca", f"{TOKEN_FOLDER}/ca.crt", "--token", f"{TOKEN_FOLDER}/token", url),),
-            hint="on the master: ovn-nbctl lb-list; journalctl -u ovn-k8s-watcher; kubectl get endpointslices",
+    hint = "on the master: ovn-nbctl lb-list; journalctl -u ovn-k8s-watcher; kubectl get endpointslices"
+    if pod.windows:
+        hint = (
+            f"on {pod.node}: C:\\ProgramData\\Kubernetes\\log\\kube-proxy.log, Get-HnsPolicyList, or with Open vSwitch "
+            "on the master: ovn-nbctl lb-list; kubectl get endpointslices"
         )
-    ]
+    return Probe(
+        "pod to API server",
+        pod.label,
+        f"kubernetes service {here.service_address}",
+        "api",
+        (("http", "--ca", f"{TOKEN_FOLDER}/ca.crt", "--token", f"{TOKEN_FOLDER}/token", url),),
+        hint=hint,
+    )
+
+
+def _outward(here: Surroundings, pod: Pod) -> list[Probe]:
+    probes = []
     if here.external_address:
         address = f"http://{here.external_address}:{here.external_port}/"
         probes.append(
@@ -205,9 +214,9 @@ def _outward(here: Surroundings, pod: Pod) -> list[Probe]:
 
 def skipped(here: Surroundings) -> list[Result]:
     """What cannot be checked with these settings, so that the report says so."""
-    reason = "not checked for Windows pods: services are kube-proxy's there, and the way out is the machine's own"
+    reason = "not checked for Windows pods: their way out is the machine's own"
     results = [
-        Result("pod to the outside", pod.label, "services, internet", SKIPPED, reason)
+        Result("pod to the outside", pod.label, "internet", SKIPPED, reason)
         for pod in here.pods
         if pod.windows and pod.number == 0
     ]

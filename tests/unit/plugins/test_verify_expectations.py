@@ -66,6 +66,7 @@ def test_windows_pods_are_asked_what_the_overlay_does() -> None:
         ("largest packet", "linux1 pod 1"),
         ("pod to pod, across nodes", "linux2 pod 1"),
         ("largest packet", "linux2 pod 1"),
+        ("pod to API server", "kubernetes service 10.96.0.1"),
     ]
     to_windows = [probe for probe in probes["verify-linux1-1"] if probe.target == "win1 pod 1"]
     # A Windows node does not say what to expect: the packet has to pass the Linux pod's interface.
