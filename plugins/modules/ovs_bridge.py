@@ -23,11 +23,10 @@ extends_documentation_fragment:
 options:
   bridges:
     description:
-      - The bridges.
+      - The bridges. Excludes the options of a single one, of which O(name) would be the first.
     type: list
     elements: dict
-    required: true
-    suboptions:
+    suboptions: &bridge
       name:
         description:
           - Name of the bridge and of its local interface, at most 15 characters.
@@ -153,6 +152,12 @@ options:
           - other_config
           - external_ids
         default: []
+  # A single one has the same options.
+  <<: *bridge
+  name:
+    description:
+      - Name of the bridge and of its local interface, at most 15 characters.
+    type: str
   wait:
     description:
       - Wait until C(ovs-vswitchd) has carried out what was changed, at most O(timeout) seconds, and fail when it could
@@ -179,6 +184,11 @@ EXAMPLES = r"""
         mcast_snooping: true
         external_ids:
           bridge-id: br-ex
+
+- name: A single one
+  ovn_k8s.cluster.ovs_bridge:
+    name: br-ex
+    stp: true
 
 - name: A bridge that a controller steers, and one that stands for a VLAN of another
   ovn_k8s.cluster.ovs_bridge:
@@ -230,6 +240,10 @@ from ansible_collections.ovn_k8s.cluster.plugins.module_utils.database_module im
     create,
     fulfil,
 )
+from ansible_collections.ovn_k8s.cluster.plugins.module_utils.one_or_many import (
+    given_objects,
+    one_or_many,
+)
 from ansible_collections.ovn_k8s.cluster.plugins.module_utils.ovs_qos import TABLES, leftovers
 from ansible_collections.ovn_k8s.cluster.plugins.module_utils.ovs_vlan_bridge import (
     IDS_PREFIX,
@@ -263,33 +277,30 @@ CONTROLLER = {
     "burst_limit": {"type": "int"},
     "asynchronous": {"type": "bool"},
 }
-OPTIONS = {
-    "bridges": {
-        "type": "list",
-        "elements": "dict",
-        "required": True,
-        "required_together": [("parent", "vlan")],
-        "options": {
-            "name": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "parent": {"type": "str"},
-            "vlan": {"type": "int"},
-            "datapath_type": {"type": "str"},
-            "fail_mode": {"type": "str", "choices": ["standalone", "secure"]},
-            "protocols": {"type": "list", "elements": "str"},
-            "controllers": {"type": "list", "elements": "dict", "options": CONTROLLER},
-            "hwaddr": {"type": "str"},
-            "stp": {"type": "bool"},
-            "rstp": {"type": "bool"},
-            "mcast_snooping": {"type": "bool"},
-            "flood_vlans": {"type": "list", "elements": "int"},
-            "other_config": {"type": "dict"},
-            "external_ids": {"type": "dict"},
-            "clear": {"type": "list", "elements": "str", "choices": [*REAL_ONLY, *MAPS], "default": []},
-        },
+BRIDGES = {
+    "type": "list",
+    "elements": "dict",
+    "required_together": [("parent", "vlan")],
+    "options": {
+        "name": {"type": "str", "required": True},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "parent": {"type": "str"},
+        "vlan": {"type": "int"},
+        "datapath_type": {"type": "str"},
+        "fail_mode": {"type": "str", "choices": ["standalone", "secure"]},
+        "protocols": {"type": "list", "elements": "str"},
+        "controllers": {"type": "list", "elements": "dict", "options": CONTROLLER},
+        "hwaddr": {"type": "str"},
+        "stp": {"type": "bool"},
+        "rstp": {"type": "bool"},
+        "mcast_snooping": {"type": "bool"},
+        "flood_vlans": {"type": "list", "elements": "int"},
+        "other_config": {"type": "dict"},
+        "external_ids": {"type": "dict"},
+        "clear": {"type": "list", "elements": "str", "choices": [*REAL_ONLY, *MAPS], "default": []},
     },
-    "wait": {"type": "bool", "default": True},
 }
+OPTIONS = {**one_or_many("bridges", BRIDGES), "wait": {"type": "bool", "default": True}}
 READ = ["Open_vSwitch", "Bridge", "Port", "Interface", "Controller", *TABLES]
 
 
@@ -393,7 +404,7 @@ def complaint(item: dict[str, Any]) -> str | None:
 
 def main() -> None:
     module = create(OPTIONS, OPEN_VSWITCH.remote)
-    items = module.params["bridges"]
+    items = given_objects(module, "bridges", BRIDGES)
     for item in items:
         wrong = complaint(item) if item["state"] == "present" else None
         if wrong:

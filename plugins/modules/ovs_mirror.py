@@ -24,11 +24,10 @@ extends_documentation_fragment:
 options:
   mirrors:
     description:
-      - The mirrors.
+      - The mirrors. Excludes the options of a single one, of which O(name) would be the first.
     type: list
     elements: dict
-    required: true
-    suboptions:
+    suboptions: &mirror
       name:
         description:
           - Name of the mirror, one of its kind in its bridge.
@@ -97,6 +96,16 @@ options:
           - snaplen
           - external_ids
         default: []
+  # A single one has the same options.
+  <<: *mirror
+  name:
+    description:
+      - Name of the mirror, one of its kind in its bridge.
+    type: str
+  bridge:
+    description:
+      - The bridge whose packets are copied.
+    type: str
 seealso:
   - module: ovn_k8s.cluster.ovs_bridge
   - module: ovn_k8s.cluster.ovs_port
@@ -128,10 +137,9 @@ EXAMPLES = r"""
 
 - name: No longer
   ovn_k8s.cluster.ovs_mirror:
-    mirrors:
-      - name: watch-tap0
-        bridge: br-int
-        state: absent
+    name: watch-tap0
+    bridge: br-int
+    state: absent
 """
 
 RETURN = r"""
@@ -159,44 +167,46 @@ from ansible_collections.ovn_k8s.cluster.plugins.module_utils.database_module im
     create,
     fulfil,
 )
+from ansible_collections.ovn_k8s.cluster.plugins.module_utils.one_or_many import (
+    given_objects,
+    one_or_many,
+)
 
 PORTS = ("select_src_port", "select_dst_port")
 PLAIN = ("select_all", "select_vlan", "output_vlan", "snaplen")
-OPTIONS = {
-    "mirrors": {
-        "type": "list",
-        "elements": "dict",
-        "required": True,
-        "mutually_exclusive": [("output_port", "output_vlan")],
-        "options": {
-            "name": {"type": "str", "required": True},
-            "bridge": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "select_all": {"type": "bool"},
-            "select_src_port": {"type": "list", "elements": "str"},
-            "select_dst_port": {"type": "list", "elements": "str"},
-            "select_vlan": {"type": "list", "elements": "int"},
-            "output_port": {"type": "str"},
-            "output_vlan": {"type": "int"},
-            "snaplen": {"type": "int"},
-            "external_ids": {"type": "dict"},
-            "clear": {
-                "type": "list",
-                "elements": "str",
-                "choices": [
-                    "select_all",
-                    *PORTS,
-                    "select_vlan",
-                    "output_port",
-                    "output_vlan",
-                    "snaplen",
-                    "external_ids",
-                ],
-                "default": [],
-            },
+MIRRORS = {
+    "type": "list",
+    "elements": "dict",
+    "mutually_exclusive": [("output_port", "output_vlan")],
+    "options": {
+        "name": {"type": "str", "required": True},
+        "bridge": {"type": "str", "required": True},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "select_all": {"type": "bool"},
+        "select_src_port": {"type": "list", "elements": "str"},
+        "select_dst_port": {"type": "list", "elements": "str"},
+        "select_vlan": {"type": "list", "elements": "int"},
+        "output_port": {"type": "str"},
+        "output_vlan": {"type": "int"},
+        "snaplen": {"type": "int"},
+        "external_ids": {"type": "dict"},
+        "clear": {
+            "type": "list",
+            "elements": "str",
+            "choices": [
+                "select_all",
+                *PORTS,
+                "select_vlan",
+                "output_port",
+                "output_vlan",
+                "snaplen",
+                "external_ids",
+            ],
+            "default": [],
         },
     },
 }
+OPTIONS = one_or_many("mirrors", MIRRORS)
 
 
 def key(item: dict[str, Any]) -> str:
@@ -256,7 +266,7 @@ def _check_ports(item: dict[str, Any], actual: Database) -> None:
 
 def main() -> None:
     module = create(OPTIONS, OPEN_VSWITCH.remote)
-    items = module.params["mirrors"]
+    items = given_objects(module, "mirrors", MIRRORS)
 
     def wish(actual: Database) -> Wish:
         rows = []

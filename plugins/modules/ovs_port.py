@@ -24,11 +24,10 @@ extends_documentation_fragment:
 options:
   ports:
     description:
-      - The ports.
+      - The ports. Excludes the options of a single one, of which O(name) would be the first.
     type: list
     elements: dict
-    required: true
-    suboptions:
+    suboptions: &port
       name:
         description:
           - Name of the port, one of its kind among all bridges.
@@ -234,6 +233,12 @@ options:
           - other_config
           - external_ids
         default: []
+  # A single one has the same options.
+  <<: *port
+  name:
+    description:
+      - Name of the port, one of its kind among all bridges.
+    type: str
   wait:
     description:
       - Wait until C(ovs-vswitchd) has carried out what was changed, at most O(timeout) seconds, and fail when it could
@@ -311,6 +316,11 @@ EXAMPLES = r"""
               other_config:
                 min-rate: 800000000
 
+- name: A single port
+  ovn_k8s.cluster.ovs_port:
+    name: eth5
+    bridge: br-int
+
 - name: The internal port carries all VLANs, the device is free again
   ovn_k8s.cluster.ovs_port:
     ports:
@@ -347,6 +357,10 @@ from ansible_collections.ovn_k8s.cluster.plugins.module_utils.database_module im
     Wish,
     create,
     fulfil,
+)
+from ansible_collections.ovn_k8s.cluster.plugins.module_utils.one_or_many import (
+    given_objects,
+    one_or_many,
 )
 from ansible_collections.ovn_k8s.cluster.plugins.module_utils.ovs_qos import TABLES, leftovers, qos_rows
 from ansible_collections.ovn_k8s.cluster.plugins.module_utils.ovs_vlan_bridge import vlan_bridges
@@ -417,53 +431,50 @@ QOS = {
         },
     },
 }
-OPTIONS = {
-    "ports": {
-        "type": "list",
-        "elements": "dict",
-        "required": True,
-        "required_if": [("state", "present", ["bridge"])],
-        "options": {
-            "name": {"type": "str", "required": True},
-            "bridge": {"type": "str"},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "interfaces": {"type": "list", "elements": "dict", "options": INTERFACE},
-            "tag": {"type": "int"},
-            "trunks": {"type": "list", "elements": "int"},
-            "vlan_mode": {"type": "str", "choices": MODES},
-            "cvlans": {"type": "list", "elements": "int"},
-            "protected": {"type": "bool"},
-            "bond_mode": {"type": "str", "choices": ["active-backup", "balance-slb", "balance-tcp"]},
-            "lacp": {"type": "str", "choices": ["active", "passive", "off"]},
-            "bond_updelay": {"type": "int"},
-            "bond_downdelay": {"type": "int"},
-            "bond_active_interface": {"type": "str"},
-            "qos": {"type": "dict", "options": QOS},
-            "other_config": {"type": "dict"},
-            "external_ids": {"type": "dict"},
-            "clear": {
-                "type": "list",
-                "elements": "str",
-                "choices": [
-                    "tag",
-                    "trunks",
-                    "vlan_mode",
-                    "cvlans",
-                    "protected",
-                    "bond_mode",
-                    "lacp",
-                    "bond_updelay",
-                    "bond_downdelay",
-                    "bond_active_interface",
-                    "qos",
-                    *MAPS,
-                ],
-                "default": [],
-            },
+PORTS = {
+    "type": "list",
+    "elements": "dict",
+    "required_if": [("state", "present", ["bridge"])],
+    "options": {
+        "name": {"type": "str", "required": True},
+        "bridge": {"type": "str"},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "interfaces": {"type": "list", "elements": "dict", "options": INTERFACE},
+        "tag": {"type": "int"},
+        "trunks": {"type": "list", "elements": "int"},
+        "vlan_mode": {"type": "str", "choices": MODES},
+        "cvlans": {"type": "list", "elements": "int"},
+        "protected": {"type": "bool"},
+        "bond_mode": {"type": "str", "choices": ["active-backup", "balance-slb", "balance-tcp"]},
+        "lacp": {"type": "str", "choices": ["active", "passive", "off"]},
+        "bond_updelay": {"type": "int"},
+        "bond_downdelay": {"type": "int"},
+        "bond_active_interface": {"type": "str"},
+        "qos": {"type": "dict", "options": QOS},
+        "other_config": {"type": "dict"},
+        "external_ids": {"type": "dict"},
+        "clear": {
+            "type": "list",
+            "elements": "str",
+            "choices": [
+                "tag",
+                "trunks",
+                "vlan_mode",
+                "cvlans",
+                "protected",
+                "bond_mode",
+                "lacp",
+                "bond_updelay",
+                "bond_downdelay",
+                "bond_active_interface",
+                "qos",
+                *MAPS,
+            ],
+            "default": [],
         },
     },
-    "wait": {"type": "bool", "default": True},
 }
+OPTIONS = {**one_or_many("ports", PORTS), "wait": {"type": "bool", "default": True}}
 READ = ["Bridge", "Port", "Interface", *TABLES]
 
 
@@ -564,7 +575,7 @@ def hide_secrets(module: Any, items: Iterable[dict[str, Any]]) -> None:
 
 def main() -> None:
     module = create(OPTIONS, OPEN_VSWITCH.remote)
-    items = module.params["ports"]
+    items = given_objects(module, "ports", PORTS)
     hide_secrets(module, items)
     for item in items:
         wrong = complaint(item)

@@ -10,6 +10,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..core.database import Database
 from ..database_module import NORTHBOUND, Wish, create, fulfil, only_given
+from ..one_or_many import refuse_beside
 from .arguments import module_documentation, specification
 from .build import Wanted, selection, want
 from .kind import Kind
@@ -45,8 +46,6 @@ def _items(kind: Kind, module: AnsibleModule) -> list[dict[str, Any]]:
     names = list(specification(module_documentation(kind))[kind.plural]["options"])
     if params[kind.plural] is None:
         return [{name: params[name] for name in names}]
-    given = [name for name in names if params[name] not in (None, []) and name != "state"]
-    if given or params["state"] != "present":
-        module.fail_json(msg=f"{', '.join(given) or 'state'}: not beside {kind.plural}; give it to each of its items")
+    refuse_beside(module, kind.plural, names)
     params[kind.plural] = only_given(params[kind.plural])
     return list(params[kind.plural])

@@ -543,3 +543,47 @@ def test_what_the_switch_makes_of_it(switch: Server) -> None:
     )
     assert "bond_mode: active-backup" in shown.stdout
     assert run_module("ovs_info", remote=switch.remote, bridges=["none"])["bridges"] == []
+
+
+SINGLE = {
+    "ovs_bridge": ("bridges", {"name": "br9", "fail_mode": "secure", "other_config": {"stp-priority": 4096}}),
+    "ovs_port": ("ports", {"name": "p9", "bridge": "br0", "tag": 7, "interfaces": [{"type": "internal"}]}),
+    "ovs_mirror": ("mirrors", {"name": "m9", "bridge": "br0", "select_all": True, "output_vlan": 9}),
+}
+
+
+@pytest.mark.parametrize("module", sorted(SINGLE))
+def test_one_object_as_well_as_a_list(module: str, ovs_server: Server) -> None:
+    plural, item = SINGLE[module]
+    wait = {} if module == "ovs_mirror" else {"wait": False}
+    bridges(ovs_server, {"name": "br0"})
+    empty = content(ovs_server)
+    assert converge(ovs_server, module, **item, **wait)["changed"]
+    assert not run_module(module, remote=ovs_server.remote, **{plural: [item]}, **wait)["changed"]
+    there = content(ovs_server)
+    with pytest.raises(ModuleFailed, match=f"name: not beside {plural}; give it to each of its items"):
+        run_module(module, remote=ovs_server.remote, name="x", **{plural: [item]}, **wait)
+    with pytest.raises(ModuleFailed, match=f"state: not beside {plural}"):
+        run_module(module, remote=ovs_server.remote, state="absent", **{plural: [item]}, **wait)
+    with pytest.raises(ModuleFailed, match=f"missing: name.* of a single object, or {plural}"):
+        run_module(module, remote=ovs_server.remote, **wait)
+    assert content(ovs_server) == there
+    place = {} if module == "ovs_bridge" else {"bridge": "br0"}
+    assert converge(ovs_server, module, name=item["name"], state="absent", **place, **wait)["changed"]
+    assert content(ovs_server) == empty
+
+
+@pytest.mark.parametrize(
+    ("module", "options", "message"),
+    [
+        ("ovs_bridge", {"name": "b", "parent": "br0"}, "parameters are required together: parent, vlan"),
+        ("ovs_port", {"name": "p"}, "state is present but all of the following are missing: bridge"),
+        ("ovs_mirror", {"name": "m"}, "missing: bridge of a single object, or mirrors"),
+        ("ovs_mirror", {"name": "m", "bridge": "b", "output_port": "p", "output_vlan": 1}, "mutually exclusive"),
+    ],
+)
+def test_half_an_object(module: str, options: dict[str, Any], message: str, ovs_server: Server) -> None:
+    before = content(ovs_server)
+    with pytest.raises(ModuleFailed, match=message):
+        run_module(module, remote=ovs_server.remote, **options)
+    assert content(ovs_server) == before
