@@ -8,43 +8,51 @@ import argparse
 import re
 import time
 
-from watcher_stage import NODES, Stage, many, memory_mib, percentile, report, stage, wait_until
+from watcher_stage import NODES, Objects, Stage, many, memory_mib, percentile, report, stage, wait_until
 
 NAMESPACES = 20
 APPS = 10
 CHANGES = 200
 
 
-def populate(scene: Stage, policies: int, pods: int) -> None:
-    """Pods and policies of twenty namespaces, present when the watcher starts with an empty database."""
+def make_spaces(scene: Stage) -> list[Objects]:
+    """Twenty namespaces of two kinds."""
     spaces = [scene.objects(f"policies{number}") for number in range(NAMESPACES)]
     for number, space in enumerate(spaces):
         path = f"/api/v1/namespaces/{space.namespace}"
         space.api.merge_patch(path, {"metadata": {"labels": {"half": str(number % 2)}}})
+    return spaces
 
-    def make_policy(number: int) -> None:
-        space = spaces[number % NAMESPACES]
-        kind = number // NAMESPACES
-        peers = [{"podSelector": _app(kind + 1)}, {"namespaceSelector": {"matchLabels": {"half": str(kind % 2)}}}]
-        spec = {"podSelector": _app(kind) if kind else {}, "policyTypes": ["Ingress", "Egress"]}
-        if kind:
-            ports = [{"port": 80}, {"port": "http"}]
-            spec |= {"ingress": [{"from": peers[: 1 + kind % 2], "ports": ports}], "egress": [{"to": peers[:1]}]}
-        path = f"/apis/networking.k8s.io/v1/namespaces/{space.namespace}/networkpolicies"
-        space.api.create(path, {"metadata": {"name": f"policy{number}"}, "spec": spec})
 
-    def make_pod(number: int) -> None:
-        space = spaces[number % NAMESPACES]
-        ports = [{"name": "http", "containerPort": 8080}]
-        spec = {
-            "nodeName": f"node{number % NODES}",
-            "containers": [{"name": "main", "image": "example/none:1", "ports": ports}],
-        }
-        metadata = {"name": f"p{number}", "labels": {"app": str(number // NAMESPACES % APPS)}}
-        space.api.create(space.path("pods"), {"metadata": metadata, "spec": spec})
+def make_policy(spaces: list[Objects], number: int) -> None:
+    """A policy; the first of each namespace isolates everything."""
+    space = spaces[number % NAMESPACES]
+    kind = number // NAMESPACES
+    peers = [{"podSelector": _app(kind + 1)}, {"namespaceSelector": {"matchLabels": {"half": str(kind % 2)}}}]
+    spec = {"podSelector": _app(kind) if kind else {}, "policyTypes": ["Ingress", "Egress"]}
+    if kind:
+        ports = [{"port": 80}, {"port": "http"}]
+        spec |= {"ingress": [{"from": peers[: 1 + kind % 2], "ports": ports}], "egress": [{"to": peers[:1]}]}
+    space.api.create(space.path("networkpolicies"), {"metadata": {"name": f"policy{number}"}, "spec": spec})
 
-    many(pods, make_pod)
-    many(policies, make_policy)
+
+def make_pod(spaces: list[Objects], number: int) -> None:
+    """A pod with a label and a named port."""
+    space = spaces[number % NAMESPACES]
+    ports = [{"name": "http", "containerPort": 8080}]
+    spec = {
+        "nodeName": f"node{number % NODES}",
+        "containers": [{"name": "main", "image": "example/none:1", "ports": ports}],
+    }
+    metadata = {"name": f"p{number}", "labels": {"app": str(number // NAMESPACES % APPS)}}
+    space.api.create(space.path("pods"), {"metadata": metadata, "spec": spec})
+
+
+def populate(scene: Stage, policies: int, pods: int) -> None:
+    """Pods and policies of twenty namespaces, present when the watcher starts with an empty database."""
+    spaces = make_spaces(scene)
+    many(pods, lambda number: make_pod(spaces, number))
+    many(policies, lambda number: make_policy(spaces, number))
     started = time.monotonic()
     scene.watcher.start(ready=False)
     scene.watcher.wait_ready(300)

@@ -8,24 +8,36 @@ import argparse
 import re
 import time
 
-from watcher_stage import Stage, cpu_seconds, many, memory_mib, percentile, report, slice_document, stage, wait_until
+from watcher_stage import (
+    Objects,
+    Stage,
+    cpu_seconds,
+    many,
+    memory_mib,
+    percentile,
+    report,
+    slice_document,
+    stage,
+    wait_until,
+)
 
 TARGET = [{"name": "", "port": 8080, "protocol": "TCP"}]
 CHANGES = 200
 
 
+def make_service(objects: Objects, number: int) -> None:
+    """A service with three endpoints."""
+    objects.service(f"s{number}", [{"port": 80}])
+    base = f"10.{100 + number % 16}.{number // 250 % 16}"
+    objects.endpoint_slice(
+        f"s{number}-x", f"s{number}", TARGET, [f"{base}.{number % 80 + host}" for host in (3, 90, 170)]
+    )
+
+
 def from_nothing(scene: Stage, count: int) -> None:
     """Services with three endpoints each, present when the watcher starts with an empty database."""
     objects = scene.objects("services")
-
-    def make(number: int) -> None:
-        objects.service(f"s{number}", [{"port": 80}])
-        base = f"10.{100 + number % 16}.{number // 250 % 16}"
-        objects.endpoint_slice(
-            f"s{number}-x", f"s{number}", TARGET, [f"{base}.{number % 80 + host}" for host in (3, 90, 170)]
-        )
-
-    many(count, make)
+    many(count, lambda number: make_service(objects, number))
     started = time.monotonic()
     scene.watcher.start(ready=False)
     scene.watcher.wait_ready(300)
