@@ -2,8 +2,8 @@
 # Copyright: the ovn_k8s.cluster authors
 """How the watcher's cost grows with pods, services and policies. JSON lines, for `plot.py`.
 
-Sizes are lists: `--pods 100,1000 --services 100 --policies ""`. A policy comes with ten pods; with fewer than 60 policies
-none of them names labels.
+Sizes are lists: `--pods 100,1000 --services 100 --policies ""`. A policy comes with ten pods; with fewer than 60
+policies none of them names labels.
 """
 
 from __future__ import annotations
