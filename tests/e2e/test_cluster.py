@@ -5,15 +5,20 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .conftest import Lab
+from .conftest import LAB_NAME, Lab
 
 SECOND_RUN_LIMIT_S = 120
+NETCHECK = Path(os.environ.get("LAB_STATE", f"/var/lib/{LAB_NAME}-lab"), "images", "netcheck")
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +191,107 @@ def test_windows_pods_join_the_same_network_and_come_back(lab: Lab) -> None:
     answer = talk(lab, "near", found["wina"]["podIP"])
     assert (answer["hostname"], answer["client_ip"]) == ("wina", address["near"])
 
+    lab.kubectl("delete", "pods", "-l", "test=watcher", "--wait=true", "--grace-period=0", seconds=120)
+
+
+def windows_pod_of_several(name: str) -> dict[str, Any]:
+    """A pod of three containers, each a server at a port of its own."""
+    pod = pod_manifest(name, "win1")
+    image = pod["spec"]["containers"][0]
+    pod["spec"]["containers"] = [
+        {**image, "name": f"c{port}", "args": ["serve", "--port", str(port)]} for port in (8080, 8081, 8082)
+    ]
+    return pod
+
+
+def asked(lab: Lab, source: str, address: str, port: int) -> dict[str, Any]:
+    """What a server says to a pod over TCP."""
+    words = ("exec", source, "--", "netcheck", "check", "tcp", address, str(port), "--attempts", "5")
+    return dict(json.loads(lab.kubectl(*words))["answer"])
+
+
+def compartment_of(address: str) -> str:
+    """The namespace of this host that is the compartment of a pod on win1."""
+    for compartment in Path("/run/netns").glob(f"{LAB_NAME}-win1-c*"):
+        show = ["ip", "-n", compartment.name, "-o", "-4", "address", "show"]
+        if f" {address}/" in subprocess.run(show, capture_output=True, text=True, check=False).stdout:
+            return compartment.name
+    raise AssertionError(f"no compartment has {address}")
+
+
+def end_a_server(address: str, port: int) -> None:
+    """Kill a container's server on win1: there a container is a process of this host, in the compartment of its pod."""
+    show = ["ip", "netns", "pids", compartment_of(address)]
+    for process in subprocess.run(show, capture_output=True, text=True, check=True).stdout.split():
+        words = Path("/proc", process, "cmdline").read_text().split("\0")
+        if words[0].endswith("/netcheck") and words[1:4] == ["serve", "--port", str(port)]:
+            os.kill(int(process), signal.SIGKILL)
+            return
+    raise AssertionError(f"no server at {address}:{port}")
+
+
+def test_containers_of_a_windows_pod_share_one_address_and_services_reach_them(lab: Lab) -> None:
+    pods = [pod_manifest("near", "linux1"), pod_manifest("wina", "win1"), windows_pod_of_several("three")]
+    for pod in pods[1:]:
+        pod["metadata"]["labels"]["service"] = "win"
+    ports = [{"name": "a", "port": 80, "targetPort": 8080}]
+    spec = {"selector": {"service": "win"}, "ports": ports}
+    metadata = {"name": "win", "labels": {"test": "watcher"}}
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
+    lab.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": [*pods, service]}))
+    address = {name: status["podIP"] for name, status in statuses(wait_ready(lab, 3, 90)).items()}
+    vip = lab.kubectl("get", "service", "win", "-o", "jsonpath={.spec.clusterIP}")
+    for port in (8080, 8081, 8082):
+        assert asked(lab, "three", "localhost", port)["hostname"] == "three"
+        assert asked(lab, "near", address["three"], port)["hostname"] == "three"
+    # kube-proxy on win1, OVN on linux1: both backends answer, the pod that asks among them.
+    for source in ("wina", "near"):
+        seen: set[str] = set()
+        for _ in range(30):
+            seen.add(asked(lab, source, vip, 80)["hostname"])
+            if len(seen) == 2:
+                break
+        assert seen == {"wina", "three"}
+
+    end_a_server(address["three"], 8081)
+    assert asked(lab, "near", address["three"], 8080)["hostname"] == "three", "the port stays"
+    deadline = time.monotonic() + 60
+    while True:
+        status = json.loads(lab.kubectl("get", "pod", "three", "-o", "json"))["status"]
+        if [one["restartCount"] for one in status["containerStatuses"]] == [0, 1, 0]:
+            break
+        assert time.monotonic() < deadline, status
+        time.sleep(1)
+    assert status["podIP"] == address["three"]
+    for port in (8080, 8081, 8082):
+        assert asked(lab, "three", "localhost", port)["hostname"] == "three"
+
+    lab.kubectl("delete", "service", "win")
+    lab.kubectl("delete", "pods", "-l", "test=watcher", "--wait=true", "--grace-period=0", seconds=120)
+
+
+def test_nothing_is_torn_down_while_the_api_server_is_away(lab: Lab) -> None:
+    """Away for OVN_K8S_TEST_AWAY_SECONDS, less than a cluster waits before it gives up pods of a silent node."""
+    pods = [pod_manifest("near", "linux1"), pod_manifest("wina", "win1"), pod_manifest("winb", "win1")]
+    lab.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": pods}))
+    before = statuses(wait_ready(lab, 3, 90))
+    compartment = compartment_of(before["wina"]["podIP"])
+    lab.on("master", "systemctl", "stop", "kube-apiserver.service")
+    try:
+        ask = ["ip", "netns", "exec", compartment, str(NETCHECK), "check", "tcp", before["near"]["podIP"], "8080"]
+        end = time.monotonic() + float(os.environ.get("OVN_K8S_TEST_AWAY_SECONDS", "45"))
+        while time.monotonic() < end:
+            done = subprocess.run(ask, capture_output=True, text=True, check=False)
+            assert json.loads(done.stdout)["answer"]["hostname"] == "near", done.stdout + done.stderr
+            time.sleep(5)
+        assert compartment_of(before["winb"]["podIP"])
+    finally:
+        lab.on("master", "systemctl", "start", "kube-apiserver.service")
+    lab.command("exec", "kubectl", "wait", "--for=condition=Ready", "node/win1", "--timeout=60s", seconds=90)
+    after = statuses(wait_ready(lab, 3, 90))
+    for name, status in before.items():
+        assert (after[name]["podIP"], after[name]["startTime"]) == (status["podIP"], status["startTime"])
+        assert after[name]["containerStatuses"][0]["restartCount"] == 0
     lab.kubectl("delete", "pods", "-l", "test=watcher", "--wait=true", "--grace-period=0", seconds=120)
 
 
