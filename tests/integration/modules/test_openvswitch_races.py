@@ -27,6 +27,11 @@ def given(spec: dict[str, Any], **options: Any) -> dict[str, Any]:
     return {name: option.get("default") for name, option in spec["options"].items()} | options
 
 
+def vlan(writer: str, number: int) -> int:
+    """Another one for every writer and round."""
+    return 1000 * WRITERS.index(writer) + number
+
+
 class Writer:
     """Plans as ovs_bridge and ovs_port do, over a connection that stays."""
 
@@ -40,8 +45,14 @@ class Writer:
         return given(self.port.PORTS, name=name, **options)
 
     def plan(self, number: int, actual: Any) -> Any:
-        """A bridge of which each wants a part, a port that both want, one of its own; old ones go."""
-        bridge = given(self.bridge.BRIDGES, name="br0", external_ids={f"{self.name}{number}": "here"})
+        """A bridge of which each wants a part, a port that both want, one of its own; old ones go.
+
+        VLANs are written whole, as they were read and one more: only what a commit verifies keeps the other's.
+        """
+        stored = actual.find("Bridge", "br0")
+        vlans = [*(stored.columns["flood_vlans"] if stored else ()), vlan(self.name, number)]
+        ids = {f"{self.name}{number}": "here"}
+        bridge = given(self.bridge.BRIDGES, name="br0", flood_vlans=vlans, external_ids=ids)
         ports = [
             self._port(f"p{number}", bridge="br0", tag=number, external_ids={self.name: "here"}),
             self._port(f"{self.name}{number}", bridge="br0"),
@@ -90,6 +101,7 @@ def test_two_writers_on_one_switch(ovs_server: Server) -> None:
 
     (bridge,) = ovs_server.rows("Bridge")
     assert bridge["external_ids"] == {f"{name}{number}": "here" for name in WRITERS for number in range(ROUNDS)}
+    assert set(bridge["flood_vlans"]) == {vlan(name, number) for name in WRITERS for number in range(ROUNDS)}
     ports = ovs_server.rows("Port")
     left = range(ROUNDS - LIFE, ROUNDS)
     expected = sorted(["br0", *(f"{name}{number}" for name in ("p", *WRITERS) for number in left)])
