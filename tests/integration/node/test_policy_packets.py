@@ -46,6 +46,26 @@ while True:
             connection, _ = one.accept(); connection.sendall(b"hello")
             listening.register(connection, selectors.EVENT_READ, "live")
 """
+TELLER = """
+import socket, time
+tcp = socket.socket(); tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+tcp.bind(("", 9090)); tcp.listen(1)
+print("ready", flush=True)
+connection, _ = tcp.accept()
+while True:
+    connection.sendall(b"tick" * 100); time.sleep(0.02)
+"""
+LISTENER = """
+import socket, sys
+one = socket.create_connection((sys.argv[1], 9090), 3); one.settimeout(1)
+print(len(one.recv(4)), flush=True)
+for line in sys.stdin:
+    heard = 0
+    try:
+        while heard < 40000: heard += len(one.recv(1 << 16))
+    except OSError: pass
+    print("yes" if heard >= 40000 else "no", flush=True)
+"""
 CONVERSATION = """
 import socket, sys
 one = socket.create_connection((sys.argv[1], 80), 3); one.settimeout(1)
@@ -465,3 +485,35 @@ for number in range(400):
         assert 'name="shop/deny:in:deny:' in last
     finally:
         scene.log()
+
+
+def test_a_server_that_talks_by_itself_does_not_keep_a_denied_connection_alive(scene: Scene) -> None:
+    """No policy hinders its pod to send, so only the connection's own state says no."""
+    scene.apply()
+    inside, outside = (["nsenter", f"--net=/run/netns/{pod.netns}", sys.executable, "-IS", "-c"]
+                       for pod in (scene.web, scene.far))  # fmt: skip
+    with contextlib.ExitStack() as stack:
+        teller = subprocess.Popen([*inside, TELLER], stdout=subprocess.PIPE, text=True)
+        stack.callback(teller.communicate)
+        stack.callback(teller.kill)
+        assert teller.stdout
+        assert teller.stdout.readline() == "ready\n"
+        command = [*outside, LISTENER, scene.web.address]
+        listener = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        stack.callback(listener.communicate)
+        stack.callback(listener.kill)
+
+        def hears() -> bool:
+            assert listener.stdin
+            assert listener.stdout
+            listener.stdin.write("?\n")
+            listener.stdin.flush()
+            return listener.stdout.readline() == "yes\n"
+
+        assert listener.stdout
+        assert listener.stdout.readline() == "4\n"
+        assert hears()
+        scene.apply(deny=WEB)
+        hears()  # what was under way
+        assert not hears()
+        assert not scene.far.reaches(scene.web.address)
