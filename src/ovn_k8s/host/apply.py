@@ -15,7 +15,7 @@ from ovn_k8s.core.database import Database
 from ovn_k8s.core.plan import Plan, plan
 from ovn_k8s.core.topology import node_owner
 from ovn_k8s.netlink import host_stack
-from ovn_k8s.netlink.links import Link, Netlink, Route, netlink
+from ovn_k8s.netlink.links import RT_SCOPE_LINK, RTPROT_KERNEL, Link, Netlink, Route, netlink
 from ovn_k8s.ovsdb.client import Client
 from ovn_k8s.ovsdb.errors import ConnectionFailed
 from ovn_k8s.ovsdb.remote import parse_remotes
@@ -167,9 +167,30 @@ def _management(handle: Netlink, ovs: Client, config: NodeConfig, recorder: Reco
     link = _made(handle, ovs, name, recorder)
     set_up(handle, link, name, recorder)
     set_addresses(handle, link, name, (config.management_address,), recorder)
-    router = str(config.router_address)
-    routes = [Route(str(network), router) for network in (config.cluster_cidr, config.service_cidr)]
+    routes = tuple(_routes(config, _source(handle, config), there=link is not None))
     set_routes(handle, link, name, routes, recorder, exact=True)
+
+
+def _source(handle: Netlink, config: NodeConfig) -> str:
+    """The address from which the node talks to its pods; empty where it has no such address, at least not now."""
+    wanted = config.node_ip
+    has_it = any(address.interface.ip == wanted for link in handle.links() for address in handle.addresses(link))
+    return str(wanted) if has_it else ""
+
+
+def _routes(config: NodeConfig, source: str, *, there: bool) -> Iterator[Route]:
+    """The ways to pods and services.
+
+    A UDP server that is bound to no address answers from the one that the route names, and a pod expects that which it
+    has asked: the node's. So the way to the node's own pods names it. The others do not, since what another machine
+    sends to that address comes by the underlay, past OVN. When the address goes, the kernel takes the route with it,
+    and the way to all pods serves these, too.
+    """
+    if there or source:  # the kernel makes this one by itself, with the management address; it leads to the router
+        source = source or str(config.management_address.ip)
+        yield Route(str(config.subnet), source=source, protocol=RTPROT_KERNEL, scope=RT_SCOPE_LINK)
+    for network in (config.cluster_cidr, config.service_cidr):
+        yield Route(str(network), str(config.router_address))
 
 
 def _made(handle: Netlink, ovs: Client, name: str, recorder: Recorder) -> Link | None:

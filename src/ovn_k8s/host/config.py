@@ -59,6 +59,8 @@ class NodeConfig:
 
     `node_subnet` is None on a machine that has no place in the network yet; what rests on it raises ConfigError then.
     `subnet_fixed`: the file itself says it, so it is not looked for elsewhere.
+    `node_ip`: the node's address among the nodes, from which its processes talk to its own pods; None:
+    from the management one.
     """
 
     node_name: str
@@ -72,6 +74,7 @@ class NodeConfig:
     southbound: Southbound | None = None
     ovs_remote: str = DEFAULT_OVS_REMOTE
     subnet_fixed: bool = False
+    node_ip: IPv4Address | None = None
 
     @property
     def subnet(self) -> IPv4Network:
@@ -166,6 +169,7 @@ def parse(data: Mapping[str, Any]) -> NodeConfig:
         southbound=_southbound(_section(data, "southbound")),
         ovs_remote=_section(data, "openvswitch").get("remote", DEFAULT_OVS_REMOTE),
         subnet_fixed=node_subnet is not None,
+        node_ip=_address(data, "node_ip") if "node_ip" in data else None,
     )
 
 
@@ -187,6 +191,13 @@ def _network(data: Mapping[str, Any], key: str) -> IPv4Network:
     try:
         return parse_network(_text(data, key))
     except AddressError as error:
+        raise ConfigError(f"{key}: {error}") from error
+
+
+def _address(data: Mapping[str, Any], key: str) -> IPv4Address:
+    try:
+        return IPv4Address(_text(data, key))
+    except ValueError as error:
         raise ConfigError(f"{key}: {error}") from error
 
 

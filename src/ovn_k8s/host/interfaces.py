@@ -73,7 +73,11 @@ def set_settings(name: str, wanted: Mapping[str, str], recorder: Recorder) -> No
 
 def describe(route: Route) -> str:
     """A route in words."""
-    return f"{route.destination} via {route.gateway}" if route.gateway else route.destination
+    words = [route.destination]
+    words += ["via", route.gateway] if route.gateway else []
+    words += ["src", route.source] if route.source else []
+    words += ["metric", str(route.metric)] if route.metric else []
+    return " ".join(words)
 
 
 def _same(one: Route, other: Route) -> bool:

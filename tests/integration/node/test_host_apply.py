@@ -30,6 +30,11 @@ def addresses(node: Node, interface: str) -> list[str]:
     return [f"{a['local']}/{a['prefixlen']}" for link in listed if link for a in link["addr_info"]]
 
 
+def management_address(node: Node) -> str:
+    """The node's own address in the pod network."""
+    return node.subnet.replace(".0/24", ".2")
+
+
 def routes(node: Node) -> set[tuple[str, str]]:
     return {(route["dst"], route["dev"]) for route in json.loads(node.enter("ip", "-4", "-j", "route"))}
 
@@ -129,6 +134,54 @@ def test_services_reach_pods_of_the_same_node_and_of_another(pair: tuple[Node, N
         agent.call("DEL", sandbox)
         sandbox.delete()
         first.stop_daemon("agent")
+
+
+def test_a_datagram_server_answers_the_nodes_pods_from_the_address_that_they_asked(pair: tuple[Node, Node]) -> None:
+    """It is bound to no address, as most are; the kernel takes the source that the route to the pod names."""
+    node, other = pair
+    answer = str(Path(__file__).resolve().parents[1] / "services" / "service_answer.py")
+    agent = Agent(node)
+    config = node.directory / "node.toml"
+    text = config.read_text()
+    sandbox = Sandbox(node, "asks").create()
+    try:
+        agent.start()
+        pod = node.ovn.add_pod_port(node, "default", sandbox.name, sandbox.uid, sandbox.host)
+        assert agent.call("ADD", sandbox).status == 0
+        config.write_text(f'node_ip = "{node.address}"\n{text}')
+        node.spawn("datagrams", sys.executable, "-IS", answer, "serve", "host", "udp:9000")
+
+        def asked() -> str:
+            command = (sys.executable, "-IS", answer, "ask", "udp", node.address, "9000")
+            return sandbox.enter(*command, check=False).strip()
+
+        assert asked() == "silence", "from the management address it would be"
+        announced = overlay(node, "apply", "--check")
+        assert announced == [f"k8s-underlay-no: route {node.subnet} src {node.address}"]
+        assert overlay(node, "apply") == announced
+        assert overlay(node, "apply") == []
+        eventually(lambda: asked() == f"host {pod}", "the pod is answered")
+        eventually(
+            lambda: pings(node, management_address(other)), "the other node's address in the pod network still answers"
+        )
+
+        # A network manager that starts anew takes the address for a while, and the kernel takes what names it.
+        node.enter("ip", "address", "delete", f"{node.address}/24", "dev", "br-phy")
+        assert f"src {node.address}" not in node.enter("ip", "route")
+        node.enter("ip", "address", "add", f"{node.address}/24", "dev", "br-phy")
+        eventually(lambda: pings(node, pod), "the node still reaches its pods")
+        assert announced[0] in overlay(node, "apply")
+        eventually(lambda: asked() == f"host {pod}", "the pod is answered again")
+
+        config.write_text(text)
+        assert overlay(node, "apply") == [f"k8s-underlay-no: route {node.subnet} src {management_address(node)}"]
+        assert overlay(node, "apply") == []
+    finally:
+        config.write_text(text)
+        node.stop_daemon("datagrams")
+        agent.call("DEL", sandbox)
+        sandbox.delete()
+        node.stop_daemon("agent")
 
 
 def test_apply_after_openvswitch_was_restarted(pair: tuple[Node, Node]) -> None:

@@ -53,6 +53,7 @@ def test_optional_sections() -> None:
         ({"cluster_cidr": "10.244.0.0"}, "cluster_cidr"),
         ({"service_cidr": "10.96.0.1/16"}, "service_cidr"),
         ({"node_subnet": "10.1.0.0/24"}, "node_subnet"),
+        ({"node_ip": "172.30.0.12/24"}, "node_ip"),
         ({"mtu": "1400"}, "mtu"),
         ({"mtu": 100}, "mtu"),
         ({"datapath_type": "dpdk"}, "datapath_type"),
