@@ -80,6 +80,10 @@ class Agent:
                 LOG.error("the network of this node is not right: %s", error)
                 self._look.wait(delay)
                 delay = min(delay * 2, self._round_seconds)
+            except Exception:
+                # Without this thread the networks would never be looked at again, and nobody would see it.
+                LOG.exception("the network of this node could not be looked at")
+                self._look.wait(self._round_seconds)
 
     def round(self) -> None:
         """Look once, and change what is not as it should be. Raises HnsError, and ApiError when nobody can be told."""

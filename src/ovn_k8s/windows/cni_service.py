@@ -67,24 +67,34 @@ class CniService:
 
     def serve(self) -> None:
         """Answer until `stop`."""
-        while self._connected(self._next):
+        while (connected := self._connected(self._next)) is not None:
             client = self._next
             # Made before the client is served, so that there is always one that listens.
             self._next = self._instance()
-            threading.Thread(target=self._converse, args=(client,), name="cni", daemon=True).start()
+            if connected:
+                threading.Thread(target=self._converse, args=(client,), name="cni", daemon=True).start()
+            else:
+                client.Close()
         self._next.Close()
 
     def stop(self) -> None:
         """End `serve`; requests that are carried out go on."""
         win32event.SetEvent(self._stop)
 
-    def _connected(self, pipe: Any) -> bool:
+    def _connected(self, pipe: Any) -> bool | None:
+        """Wait for a client: True when there is one, False when it has gone again, None when it is time to stop."""
         overlapped = _overlapped()
-        code = win32pipe.ConnectNamedPipe(pipe, overlapped)
+        try:
+            code = win32pipe.ConnectNamedPipe(pipe, overlapped)
+        except pywintypes.error as error:
+            if error.winerror != winerror.ERROR_NO_DATA:
+                raise
+            LOG.warning("a client of the pipe went before it was served")
+            return False
         if code == winerror.ERROR_PIPE_CONNECTED:
             return True
         waited = win32event.WaitForMultipleObjects([self._stop, overlapped.hEvent], False, win32event.INFINITE)
-        return bool(waited != win32event.WAIT_OBJECT_0)
+        return None if waited == win32event.WAIT_OBJECT_0 else True
 
     def _converse(self, pipe: Any) -> None:
         try:

@@ -13,7 +13,6 @@ import logging
 import threading
 import uuid
 from collections.abc import Callable, Iterable
-from contextlib import contextmanager
 from functools import partial
 from typing import Any, Protocol
 
@@ -98,7 +97,8 @@ class DockerPods:
         """
         if request.command in ("DEL", "GC", "STATUS"):
             return None
-        uid, name = request.args.get("K8S_POD_UID", ""), request.args.get("K8S_POD_NAME", "")
+        name = request.args.get("K8S_POD_NAME", "")
+        uid = request.args.get("K8S_POD_UID") or self._uid_of(request.container_id)
         if not uid or not name:
             raise CniError(Code.INVALID_ENVIRONMENT, "CNI_ARGS has no K8S_POD_UID or no K8S_POD_NAME")
         pod = f"{request.args.get('K8S_POD_NAMESPACE', '')}_{name}"
@@ -116,15 +116,22 @@ class DockerPods:
             raise CniError(Code.INTERFACE_FAILURE, f"{request.command} failed in HNS", str(error)) from error
         return result(request, stored, endpoint)
 
+    def _uid_of(self, container_id: str) -> str:
+        """The pod of a sandbox, of which cri-dockerd names the container only. Raises CniError."""
+        try:
+            return next((one.uid for one in self._docker.containers() if one.id == container_id), "")
+        except DockerError as error:
+            raise CniError(
+                Code.TRY_AGAIN_LATER, "the Docker Engine does not say whose sandbox it is", str(error)
+            ) from error
+
     def _tried(self, uid: str, action: Callable[[], None]) -> None:
         """A pod that fails must not keep the others waiting."""
         try:
             action()
         except DockerError:
             raise
-        except HnsError as error:
-            LOG.error("pod %s: %s", uid, error)
-        except CniError as error:
+        except (HnsError, CniError) as error:
             LOG.error("pod %s: %s", uid, error)
 
     def _converge(self, uid: str, containers: Iterable[Container]) -> None:
@@ -158,24 +165,11 @@ class DockerPods:
             if other.pod == pod and other.container_id != uid:
                 self._remove(other.container_id)  # a pod of the same name that is gone
         stored = self._sandboxes.find(uid)
-        endpoint = self._endpoints.read(stored.endpoint) if stored else None
         if stored is None:
             stored = Sandbox(uid, "eth0", pod, "", str(uuid.uuid4()))
-            # Written down first: after a crash from here on it is known what there is to remove.
+            # Written down first, and kept after a failure: HNS may have made the endpoint all the same.
             self._sandboxes.save(stored)
-        if endpoint is None:
-            with self._undone(stored):
-                endpoint = self._endpoints.create(stored, request_dns(request.config) if request else None)
-            LOG.info("pod %s has an endpoint", pod)
-        return stored, endpoint
-
-    @contextmanager
-    def _undone(self, stored: Sandbox) -> Any:
-        try:
-            yield
-        except (HnsError, CniError):
-            self._sandboxes.remove(stored.container_id)
-            raise
+        return stored, self._endpoints.ensure(stored, request_dns(request.config) if request else None)
 
     def _remove(self, uid: str) -> None:
         stored = self._sandboxes.find(uid)

@@ -110,13 +110,9 @@ class HcnLibrary:
         guid = Guid.of(str(document.get("ID") or uuid.UUID(int=0)))
         settings = json.dumps(document)
         if kind is not Kind.ENDPOINT:
-            handle = ctypes.c_void_p()
-            self._call(kind, "HcnCreate{}", about, ctypes.byref(guid), settings, ctypes.byref(handle))
-            return self._created(kind, handle, about)
+            return self._created(kind, about, ctypes.byref(guid), settings)
         with self._opened(Kind.NETWORK, network_id) as network:
-            handle = ctypes.c_void_p()
-            self._call(kind, "HcnCreate{}", about, network, ctypes.byref(guid), settings, ctypes.byref(handle))
-            return self._created(kind, handle, about)
+            return self._created(kind, about, network, ctypes.byref(guid), settings)
 
     def modify(self, kind: Kind, id_: str, request: hcn.Document) -> None:
         """Change an object by one request document."""
@@ -176,18 +172,23 @@ class HcnLibrary:
 
     @contextmanager
     def _opened(self, kind: Kind, id_: str) -> Iterator[ctypes.c_void_p]:
+        with self._handle(kind, "HcnOpen{}", id_, ctypes.byref(Guid.of(id_))) as handle:
+            yield handle
+
+    def _created(self, kind: Kind, about: str, *arguments: Any) -> Any:
+        with self._handle(kind, "HcnCreate{}", about, *arguments) as handle:
+            return self._query(kind, handle, about)
+
+    @contextmanager
+    def _handle(self, kind: Kind, pattern: str, about: str, *arguments: Any) -> Iterator[ctypes.c_void_p]:
         handle = ctypes.c_void_p()
-        self._call(kind, "HcnOpen{}", id_, ctypes.byref(Guid.of(id_)), ctypes.byref(handle))
         try:
+            self._call(kind, pattern, about, *arguments, ctypes.byref(handle))
             yield handle
         finally:
-            self._close(kind, handle)
-
-    def _created(self, kind: Kind, handle: ctypes.c_void_p, about: str) -> Any:
-        try:
-            return self._query(kind, handle, about)
-        finally:
-            self._close(kind, handle)
+            # Also one that came with an error record.
+            if handle:
+                self._function(kind, "HcnClose{}")(handle)
 
     def _query(self, kind: Kind, handle: ctypes.c_void_p, about: str) -> Any:
         text = self._strings(kind, "HcnQuery{}Properties", json.dumps(hcn.query()), handle, about=about)
@@ -208,9 +209,6 @@ class HcnLibrary:
         # As hcsshim does it: a filled error record is a failure whatever the code says.
         if code < 0 or said:
             raise HcnCallError(pattern.format(kind), about, code, said)
-
-    def _close(self, kind: Kind, handle: ctypes.c_void_p) -> None:
-        self._function(kind, "HcnClose{}")(handle)
 
     def _taken(self, pointer: ctypes.c_void_p) -> str:
         if not pointer:

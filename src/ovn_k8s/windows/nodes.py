@@ -80,34 +80,43 @@ class Nodes:
                 if not version:
                     version = self._list()
                 version = self._follow(version)
+            except Expired:
+                version = ""
+                continue
+            except ApiError as error:
+                LOG.warning("%s; what was known last holds", error)
+            except Exception:
+                # Without this thread no route would ever change again, and nobody would see it.
+                LOG.exception("an answer of the API server that nobody foresaw; what was known last holds")
+            else:
                 delay = self._first_delay
                 # A server that ends watches at once must not keep us busy.
                 self._stop.wait(self._first_delay)
-            except Expired:
-                version = ""
-            except ApiError as error:
-                LOG.warning("%s; what was known last holds", error)
-                version = ""
-                self._stop.wait(delay * random.uniform(0.5, 1.0))
-                delay = min(delay * 2, LONGEST_DELAY_SECONDS)
+                continue
+            version = ""
+            self._stop.wait(delay * random.uniform(0.5, 1.0))
+            delay = min(delay * 2, LONGEST_DELAY_SECONDS)
 
     def _list(self) -> str:
         listed: dict[str, dict[str, Any]] = {}
         query = {"limit": "500"}
         while True:
             page = self._api.get(PATH, query)
+            if not isinstance(page.get("items") or [], list):
+                raise ApiError(f"the list of {PATH} has items that are no list")
             for node in page.get("items") or []:
                 listed[_name(node)] = node
             metadata = page.get("metadata") or {}
             if not metadata.get("continue"):
                 break
             query["continue"] = str(metadata["continue"])
+        version = str(metadata.get("resourceVersion") or "")
+        if not version:
+            # Looked at first: what is no list says nothing about nodes that are gone.
+            raise ApiError(f"the list of {PATH} has no resourceVersion")
         with self._lock:
             self._nodes = listed
         self._settle()
-        version = str(metadata.get("resourceVersion") or "")
-        if not version:
-            raise ApiError(f"the list of {PATH} has no resourceVersion")
         return version
 
     def _follow(self, version: str) -> str:

@@ -51,11 +51,18 @@ class Endpoints:
                 return None
             raise
 
-    def create(self, stored: Sandbox, dns: Dns | None, wanted: Endpoint | None = None) -> Endpoint:
-        """Make a pod's endpoint; `wanted` says its address and MAC where they are not HNS's choice.
+    def ensure(self, stored: Sandbox, dns: Dns | None, wanted: Endpoint | None = None) -> Endpoint:
+        """A pod's endpoint, made if it is not there; `wanted` says its address and MAC where they are not HNS's choice.
 
-        Raises HnsError, and CniError when HNS gives it no address.
+        Raises HnsError, and CniError when HNS gives it no address; there is no endpoint then.
         """
+        endpoint = self.read(stored.endpoint) or self._made(stored, dns, wanted)
+        if not endpoint.addresses:
+            self.remove(stored)
+            raise CniError(Code.INTERFACE_FAILURE, f"HNS gave endpoint {stored.pod} no address")
+        return endpoint
+
+    def _made(self, stored: Sandbox, dns: Dns | None, wanted: Endpoint | None) -> Endpoint:
         pod = replace(wanted or Endpoint(stored.pod), dns=dns, policies=pod_policies(self._config), id=stored.endpoint)
         try:
             endpoint = hcn.read_endpoint(self._create(pod))
@@ -65,9 +72,6 @@ class Endpoints:
             endpoint = hcn.read_endpoint(self._create(_without_overhead(pod)))
             self._no_overhead = True
             LOG.warning("this HNS does not know %s: pods keep its own MTU (%s)", ENCAP_OVERHEAD, error)
-        if not endpoint.addresses:
-            self.remove(stored)
-            raise CniError(Code.INTERFACE_FAILURE, f"HNS gave endpoint {stored.pod} no address")
         return endpoint
 
     def remove(self, stored: Sandbox) -> None:

@@ -18,7 +18,6 @@ from typing import Any
 from ovn_k8s.cni.protocol import CniError, Code, Request, valid_attachments
 from ovn_k8s.core.hns import hcn
 from ovn_k8s.core.hns.errors import HnsError
-from ovn_k8s.core.hns.objects import Endpoint
 from ovn_k8s.core.hns.reading import is_guid
 
 from .config import NETWORK, TRANSPARENT_NETWORK, NodeConfig
@@ -56,8 +55,9 @@ class PodNetwork:
         self._logical = logical
         self._network = TRANSPARENT_NETWORK if logical else NETWORK
         self._endpoints = Endpoints(library, config, self._network, delete_seconds=delete_seconds)
-        self._turns: dict[str, threading.Lock] = {}
-        self._turns_lock = threading.Lock()
+        self._busy: set[str] = set()
+        """Pods on which an operation runs."""
+        self._turn_ended = threading.Condition()
 
     def handle(self, request: Request) -> Result:
         """The result of a request. Raises CniError."""
@@ -87,16 +87,14 @@ class PodNetwork:
             name = endpoint_name(request.container_id, request.ifname)
             binding = self._logical.wait(pod, request.args.get("K8S_POD_UID", "")) if self._logical else None
             stored = self._sandboxes.find(request.container_id)
-            endpoint = self._endpoints.read(stored.endpoint) if stored else None
             if stored is None or stored.namespace != namespace:
                 if stored is not None:
                     self._remove(stored)
-                    endpoint = None
                 stored = Sandbox(request.container_id, request.ifname, pod, namespace, str(uuid.uuid4()))
                 # Written down first: after a crash from here on, DEL finds what there is to remove.
                 self._sandboxes.save(stored)
-            if endpoint is None:
-                endpoint = self._created(request, stored, wanted_endpoint(name, binding) if binding else None)
+            wanted = wanted_endpoint(name, binding) if binding else None
+            endpoint = self._endpoints.ensure(stored, request_dns(request.config), wanted)
             if endpoint.namespace != namespace:
                 self._join(stored)
             if self._logical and binding:
@@ -153,13 +151,6 @@ class PodNetwork:
         if self._logical is not None:
             self._logical.settle({stored.container_id for stored in self._sandboxes.all()})
 
-    def _created(self, request: Request, stored: Sandbox, wanted: Endpoint | None) -> Endpoint:
-        try:
-            return self._endpoints.create(stored, request_dns(request.config), wanted)
-        except CniError:
-            self._sandboxes.remove(stored.container_id)
-            raise
-
     def _join(self, stored: Sandbox) -> None:
         request = hcn.namespace_endpoint("Add", stored.endpoint)
         try:
@@ -181,14 +172,16 @@ class PodNetwork:
 
     @contextmanager
     def _turn(self, pod: str) -> Iterator[None]:
-        with self._turns_lock:
-            lock = self._turns.setdefault(pod, threading.Lock())
-        if not lock.acquire(timeout=TURN_SECONDS):
-            raise CniError(Code.TRY_AGAIN_LATER, f"another operation on pod {pod} is still running")
+        with self._turn_ended:
+            if not self._turn_ended.wait_for(lambda: pod not in self._busy, TURN_SECONDS):
+                raise CniError(Code.TRY_AGAIN_LATER, f"another operation on pod {pod} is still running")
+            self._busy.add(pod)
         try:
             yield
         finally:
-            lock.release()
+            with self._turn_ended:
+                self._busy.remove(pod)
+                self._turn_ended.notify_all()
 
 
 def _pod(request: Request) -> str:

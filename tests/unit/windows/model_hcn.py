@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from lab.windows.hcn_model import Model
 from ovn_k8s.core.hns import v1
+from ovn_k8s.core.hns.errors import InvalidObject
 from ovn_k8s.core.hns.versions import Version
 from ovn_k8s.windows.hcn_errors import HcnCallError
 from ovn_k8s.windows.kinds import Kind
@@ -34,16 +35,19 @@ class ModelHcn:
         return Version(*self.model.state.version)
 
     def ids(self, kind: Kind) -> list[str]:
-        return [id_.lower() for id_ in json.loads(self._call(f"HcnEnumerate{kind}s")[1])]
+        listed = _parsed(self._call(f"HcnEnumerate{kind}s")[1])
+        if not isinstance(listed, list):
+            raise InvalidObject(f"no list but {listed!r}")
+        return [str(id_).lower() for id_ in listed]
 
     def read(self, kind: Kind, id_: str) -> Any:
         handle, _ = self._call(f"HcnOpen{kind}", id_)
-        return json.loads(self._call(f"HcnQuery{kind}Properties", handle=handle)[1])
+        return _parsed(self._call(f"HcnQuery{kind}Properties", handle=handle)[1])
 
     def create(self, kind: Kind, document: dict[str, Any], network_id: str = "") -> Any:
         parent = self._call("HcnOpenNetwork", network_id)[0] if kind is Kind.ENDPOINT else 0
         handle, _ = self._call(f"HcnCreate{kind}", str(document.get("ID", "")), parent, json.dumps(document))
-        return json.loads(self._call(f"HcnQuery{kind}Properties", handle=handle)[1])
+        return _parsed(self._call(f"HcnQuery{kind}Properties", handle=handle)[1])
 
     def modify(self, kind: Kind, id_: str, request: dict[str, Any]) -> None:
         handle, _ = self._call(f"HcnOpen{kind}", id_)
@@ -65,3 +69,11 @@ class ModelHcn:
 
     def delete(self, kind: Kind, id_: str) -> None:
         self._call(f"HcnDelete{kind}", id_)
+
+
+def _parsed(text: str) -> Any:
+    """As the library does it."""
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise InvalidObject(f"no JSON but {text!r}") from error

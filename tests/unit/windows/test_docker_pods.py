@@ -190,6 +190,19 @@ def test_one_pod_that_hns_refuses_does_not_hold_up_the_others(world: World) -> N
     until(lambda: world.attached("shop_first"))
 
 
+def test_an_endpoint_that_hns_does_not_describe_is_not_forgotten(world: World) -> None:
+    world.start()
+    world.model.faults["HcnQueryEndpointProperties"] = Fault(answer="{")
+    first = world.engine.run_pod("shop", "first", "u1", ())
+    until(lambda: not world.model.faults["HcnQueryEndpointProperties"].times)
+    world.engine.run_pod("shop", "second", "u2", ())
+    until(lambda: world.attached("shop_second"))
+    for container in first.values():
+        world.engine.die(container)
+    until(lambda: set(world.endpoints) == {"shop_second"})
+    assert [file.stem for file in world.folder.glob("*.json")] == ["u2"]
+
+
 def test_cni_is_told_the_address_that_the_events_use(world: World) -> None:
     pods = world.start()
 
@@ -216,3 +229,24 @@ def test_cni_is_told_the_address_that_the_events_use(world: World) -> None:
     assert world.endpoints
     with pytest.raises(CniError, match="no K8S_POD_UID"):
         call("ADD", "none", uid="")
+
+
+def test_cri_dockerd_names_the_sandbox_and_not_the_pods_uid(world: World) -> None:
+    pods = world.start()
+    ids = world.engine.run_pod("shop", "web", "u1", ("a",))
+    environment = {
+        "CNI_COMMAND": "ADD",
+        "CNI_CONTAINERID": ids["POD"],
+        "CNI_NETNS": "none",
+        "CNI_IFNAME": "eth0",
+        "CNI_ARGS": f"IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web;K8S_POD_INFRA_CONTAINER_ID={ids['POD']}",
+    }
+    told = pods.handle(parse_request(environment, '{"cniVersion": "1.0.0", "name": "ovn-k8s"}'))
+    assert told is not None
+    until(lambda: world.attached("shop_web") == set(ids.values()))
+    address = world.endpoints["shop_web"]["IpConfigurations"][0]["IpAddress"]
+    assert told["ips"][0]["address"] == f"{address}/24"
+    world.stop()
+    world.engine.garbage = "<html>"
+    with pytest.raises(CniError, match="does not say whose"):
+        pods.handle(parse_request(environment, '{"cniVersion": "1.0.0", "name": "ovn-k8s"}'))

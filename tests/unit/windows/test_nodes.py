@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,12 @@ from api_server import ApiServer, certificates
 from model_hcn import ModelHcn
 from test_hybrid_overlay import TEXT, node
 
+from lab.windows.hcn_model import Fault
 from ovn_k8s.core.hybrid_overlay import ROUTER_MAC_ANNOTATION
 from ovn_k8s.windows import config
 from ovn_k8s.windows.agent import Agent
 from ovn_k8s.windows.api import Access, Api, ApiError
+from ovn_k8s.windows.hybrid_overlay import Peer
 from ovn_k8s.windows.nodes import Nodes
 
 
@@ -100,12 +104,125 @@ def test_while_nobody_answers_what_was_known_holds(server: ApiServer, nodes: Nod
     wait(lambda: names(nodes) == [])
 
 
+class Clock(threading.Event):
+    """Time that passes only where somebody waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert timeout is not None
+        self.now += timeout
+        return self.is_set()
+
+
+class Away:
+    """An API server that is away from second 1 to second 301, and has lost a node when it comes back."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.asked: list[float] = []
+        self.seen: list[list[str]] = []
+        self.made: Nodes | None = None
+
+    def get(self, path: str, query: Any = None) -> dict[str, Any]:
+        self.asked.append(self.clock.now)
+        assert self.made is not None
+        self.seen.append(names(self.made))
+        items = [node("linux1", "10.244.1.0/24", "192.0.2.12", "0a:58:0a:f4:01:03")]
+        if self.clock.now >= 301:
+            items = []
+        elif self.clock.now >= 1:
+            raise ApiError("no answer")
+        return {"metadata": {"resourceVersion": "7"}, "items": items}
+
+    def watch(self, path: str, resource_version: str, seconds: int) -> Iterator[dict[str, Any]]:
+        if self.clock.now >= 301:
+            self.clock.set()
+        elif self.clock.now >= 1:
+            raise ApiError("no answer")
+        yield from ()
+
+
+def test_five_minutes_without_an_api_server_change_nothing() -> None:
+    clock = Clock()
+    api = Away(clock)
+    changes: list[float] = []
+    made = Nodes(api, "win1", lambda: changes.append(clock.now))  # type: ignore[arg-type]
+    made._stop = clock
+    api.made = made
+    made.run()
+    while_away = [seen for at, seen in zip(api.asked, api.seen, strict=True) if at >= 1]
+    # Asked again and again, slower each time, and never thought that nodes have gone.
+    assert while_away == [["linux1"]] * len(while_away)
+    assert 10 <= len(while_away) <= 30
+    assert max(later - earlier for earlier, later in zip(api.asked, api.asked[1:], strict=False)) <= 31
+    # Back: what has changed meanwhile is seen within one pause.
+    assert names(made) == []
+    assert len(changes) == 2
+    assert 301 <= changes[1] <= 332
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"items": []},
+        {"kind": "Status", "metadata": {}, "status": "Success"},
+        {"metadata": {"resourceVersion": "7"}, "items": "none"},
+        {"metadata": {"resourceVersion": "7"}, "items": ["linux1"]},
+        {"metadata": {"resourceVersion": "7"}, "items": [{"metadata": {"name": "n", "annotations": 3}}]},
+        {"metadata": "none", "items": []},
+    ],
+)
+def test_a_list_that_is_none_takes_no_route_away(document: dict[str, Any]) -> None:
+    clock = Clock()
+    good = {
+        "metadata": {"resourceVersion": "7"},
+        "items": [node("linux1", "10.244.1.0/24", "192.0.2.12", "0a:58:0a:f4:01:03")],
+    }
+    answers = [good, document]
+
+    class Malformed(Away):
+        def get(self, path: str, query: Any = None) -> dict[str, Any]:
+            if answers:
+                return answers.pop(0)
+            clock.set()
+            raise ApiError("no more")
+
+        def watch(self, path: str, resource_version: str, seconds: int) -> Iterator[dict[str, Any]]:
+            raise ApiError("broken")
+
+    made = Nodes(Malformed(clock), "win1", lambda: None)  # type: ignore[arg-type]
+    made._stop = clock
+    made.run()
+    assert not answers
+    assert names(made) == ["linux1"]
+
+
+@pytest.mark.parametrize(
+    "event", [["x"], "x", 7, None, {"type": "ADDED", "object": "x"}, {"type": "ADDED", "object": 7}]
+)
+def test_a_watch_that_tells_nonsense_ends_nothing(server: ApiServer, nodes: Nodes, event: Any) -> None:
+    wait(lambda: bool(server.watches))
+    server.tell({"type": "BOOKMARK", "object": event})
+    server.tell({"type": "MODIFIED", "object": event})
+    server.tell(event)
+    second = node("linux2", "10.244.2.0/24", "192.0.2.13", "0a:58:0a:f4:02:03")
+    server.put(second, "ADDED")
+    wait(lambda: names(nodes) == ["linux1", "linux2"])
+
+
 def test_certificates_are_checked_on_both_sides(server: ApiServer, keys: Path, tmp_path: Path) -> None:
     certificates(tmp_path)
     right = access(server, keys)
     assert Api(right).get("/api/v1/nodes")["items"]
     with pytest.raises(ApiError, match="CERTIFICATE_VERIFY_FAILED"):
         Api(replace(right, ca_certificate=tmp_path / "ca.crt")).get("/api/v1/nodes")
+    port = right.server.rpartition(":")[2]
+    with pytest.raises(ApiError, match=r"CERTIFICATE_VERIFY_FAILED.*localhost"):
+        Api(replace(right, server=f"https://localhost:{port}")).get("/api/v1/nodes")
     stranger = replace(right, certificate=tmp_path / "client.crt", private_key=tmp_path / "client.key")
     with pytest.raises(ApiError, match="/api/v1/nodes"):
         Api(stranger).get("/api/v1/nodes")
@@ -171,3 +288,38 @@ def test_access_that_cannot_be(tmp_path: Path, section: str, message: str) -> No
     file.write_text(TEXT + "[kubernetes]\n" + section + "\n")
     with pytest.raises(config.ConfigError, match=message):
         config.load(file)
+
+
+@pytest.mark.parametrize(
+    ("function", "answer"),
+    [
+        ("HcnEnumerateNetworks", "{}"),
+        ("HcnQueryNetworkProperties", "[]"),
+        ("HcnQueryNetworkProperties", '{"ID": 7}'),
+        ("HcnQueryNetworkProperties", '{"ID": "x", "Ipams": 7}'),
+        ("HcnQueryNetworkProperties", '{"ID": "88888888-8888-4888-8888-888888888888", "Policies": [7]}'),
+        ("HcnQueryNetworkProperties", "{"),
+        ("HcnEnumerateEndpoints", "not json"),
+        ("HcnQueryEndpointProperties", '{"IpConfigurations": {}}'),
+    ],
+)
+def test_malformed_answers_of_hns_tear_nothing_down(tmp_path: Path, function: str, answer: str) -> None:
+    file = tmp_path / "node.toml"
+    file.write_text(TEXT)
+    library = ModelHcn()
+    peer = Peer("linux1", IPv4Network("10.244.1.0/24"), IPv4Address("192.0.2.12"), "0a:58:0a:f4:01:03")
+    agent = Agent(library, config.load(file), lambda: (peer,), round_seconds=0.05)
+    agent.round()
+    networks, endpoints = (copy.deepcopy(one) for one in (library.model.state.networks, library.model.state.endpoints))
+    assert networks
+    assert endpoints
+    fault = library.model.faults[function] = Fault(answer=answer)
+    library.model.calls.clear()
+    thread = threading.Thread(target=agent.run)
+    thread.start()
+    wait(lambda: not fault.times and library.model.calls.count("HcnEnumerateNetworks") >= 3)
+    agent.stop()
+    thread.join()
+    assert library.model.state.networks == networks
+    assert library.model.state.endpoints == endpoints
+    assert not [call for call in library.model.calls if call.startswith("HcnDelete")]

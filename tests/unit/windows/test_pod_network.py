@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from model_hcn import ModelHcn
 
 from lab.windows.hcn_model import Fault
 from ovn_k8s.cni.protocol import CniError, Code, parse_request
-from ovn_k8s.windows import hybrid_overlay
+from ovn_k8s.windows import hybrid_overlay, pod_network
 from ovn_k8s.windows.config import NETWORK, NodeConfig
 from ovn_k8s.windows.host_network import carry_out, read_inventory
 from ovn_k8s.windows.kinds import Kind
@@ -207,6 +209,45 @@ def test_hns_without_an_address_is_an_error_that_leaves_nothing(node: Node) -> N
     with pytest.raises(CniError, match="gave endpoint default_web no address"):
         node.call("ADD", "c1", namespace)
     assert node.endpoints == {}
+
+
+@pytest.mark.parametrize("answer", ["{}", "[]", "null", '{"ID": 7}', "not json", "{", '{"ID": "x", "Policies": 3}'])
+def test_an_endpoint_that_hns_does_not_describe_is_not_forgotten(node: Node, answer: str) -> None:
+    namespace = node.namespace()
+    node.call("ADD", "c0", node.namespace(), pod="neighbour")
+    kept = dict(node.endpoints)
+    node.library.model.faults["HcnQueryEndpointProperties"] = Fault(answer=answer)
+    with pytest.raises(CniError, match=r"ADD failed in HNS|no address"):
+        node.call("ADD", "c1", namespace)
+    node.start()
+    node.call("DEL", "c1")
+    assert node.endpoints == kept
+
+
+def test_an_endpoint_that_lost_its_address_is_no_success(node: Node) -> None:
+    namespace = node.namespace()
+    assert node.call("ADD", "c1", namespace)["ips"]
+    for endpoint in node.endpoints.values():
+        endpoint["IpConfigurations"] = []
+    with pytest.raises(CniError, match="gave endpoint default_web no address"):
+        node.call("ADD", "c1", namespace)
+    assert node.endpoints == {}
+    assert node.call("ADD", "c1", namespace)["ips"]
+
+
+def test_one_pod_that_hangs_holds_up_itself_only(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pod_network, "TURN_SECONDS", 0.2)
+    namespace = node.namespace()
+    node.library.model.faults["HcnCreateEndpoint"] = Fault(seconds=1.5)
+    hangs = threading.Thread(target=node.call, args=("ADD", "c1", namespace))
+    hangs.start()
+    time.sleep(0.3)
+    with pytest.raises(CniError, match="another operation on pod default_web is still running") as caught:
+        node.call("ADD", "c1", namespace)
+    assert caught.value.code == Code.TRY_AGAIN_LATER
+    assert node.call("ADD", "c2", node.namespace(), pod="other")["ips"]
+    hangs.join()
+    assert node.call("CHECK", "c1", namespace) is None
 
 
 def test_a_broken_record_is_no_record(node: Node) -> None:

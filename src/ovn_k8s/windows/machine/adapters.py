@@ -83,6 +83,14 @@ def adapters() -> list[dict[str, Any]]:
     Raises MachineError.
     """
     function = ctypes.WinDLL("iphlpapi").GetAdaptersAddresses  # type: ignore[attr-defined]
+    function.argtypes = (
+        ctypes.c_uint32,
+        ctypes.c_uint32,
+        ctypes.c_void_p,
+        ctypes.c_void_p,
+        ctypes.POINTER(ctypes.c_uint32),
+    )
+    function.restype = ctypes.c_uint32
     return [_described(adapter) for adapter in _listed(function) if adapter.if_type != LOOPBACK]
 
 
@@ -91,7 +99,7 @@ def _listed(function: Callable[..., int]) -> Iterator[_Adapter]:
     for _attempt in range(4):
         buffer = ctypes.create_string_buffer(size.value)
         flags = GAA_FLAG_SKIP | GAA_FLAG_INCLUDE_GATEWAYS
-        code = function(ctypes.c_uint32(AF_INET), ctypes.c_uint32(flags), None, buffer, ctypes.byref(size))
+        code = function(AF_INET, flags, None, buffer, ctypes.byref(size))
         if code != ERROR_BUFFER_OVERFLOW:
             break
     if code == ERROR_NO_DATA:
