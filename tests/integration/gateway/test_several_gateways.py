@@ -55,7 +55,7 @@ class Site:
         self._internet()
         self.chassis = {name: self.ovn.add_node(name, topology=False) for name in ("master", "worker", "gwa", "gwb")}
         for node in self.chassis.values():
-            service_rig._take_underlay(node)
+            node.take_underlay()
         gateways = [self._add_nic(self.chassis[name], number) for number, name in ((12, "gwa"), (13, "gwb"))]
         request = Request(
             "cluster",
@@ -126,7 +126,7 @@ class Site:
         programs = find_programs()
         assert programs is not None
         folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="gateways-")))
-        plane = ControlPlane(programs, folder / "control-plane")
+        self.plane = plane = ControlPlane(programs, folder / "control-plane")
         self.stack.callback(plane.stop)
         plane.start()
         self.watcher = WatcherProcess(folder / "watcher", f"unix:{self.ovn.northbound}", plane.kubeconfig("watcher"))

@@ -129,6 +129,14 @@ class Node:
     def start_controller(self) -> None:
         self.spawn("ovn-controller", "ovn-controller", f"unix:{self.socket}")
 
+    def take_underlay(self) -> None:
+        """The userspace datapath sends its tunnels through a bridge of its own, which has the node's address."""
+        self.vsctl("add-br", "br-phy", "--", "set", "bridge", "br-phy", "datapath_type=netdev", "--", "add-port",
+                   "br-phy", "eth0")  # fmt: skip
+        self.enter("ip", "address", "flush", "dev", "eth0")
+        self.enter("ip", "address", "add", f"{self.address}/24", "dev", "br-phy")
+        self.enter("ip", "link", "set", "br-phy", "up")
+
     def stop_daemon(self, name: str, kill: bool = False) -> None:
         """End one program and wait for it."""
         process = self.daemons.pop(name)

@@ -8,14 +8,13 @@ the wire, the code of the Windows service. A model: HNS and what it does with pa
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Any
 
 import pytest
 from cni_caller import Agent, Sandbox
+from packets import UDP_LARGEST, Place, ask
 from small_ovn import Node, SmallOvn, eventually, mac, missing, run
 from windows_node import WindowsNode, hcn_dataplane
 
@@ -31,7 +30,7 @@ from ovn_k8s.core.hybrid_overlay import (
 from ovn_k8s.core.nodes import node_from_api
 from ovn_k8s.core.plan import plan
 from ovn_k8s.core.rows import Row
-from ovn_k8s.core.topology import Gateway, cluster_topology, gateway_topology, node_topology
+from ovn_k8s.core.topology import Gateway, cluster_topology, exit_route, gateway_topology, node_topology
 from ovn_k8s.core.topology import Node as TopologyNode
 from ovn_k8s.ovsdb.client import Client
 from ovn_k8s.ovsdb.remote import parse_remotes
@@ -41,71 +40,7 @@ ROUTER = "cluster"
 CLUSTER, JOIN = IPv4Network("10.244.0.0/16"), IPv4Network("100.64.0.0/16")
 OUTSIDE, GATEWAY = "192.0.2.1", IPv4Interface("192.0.2.2/24")
 VIP = "192.0.2.100"
-TCP_LARGEST, UDP_LARGEST = 60_000, 1372
-
-SERVER = """
-import socket, sys, threading
-def udp():
-    one = socket.socket(type=socket.SOCK_DGRAM); one.bind(("", 8080))
-    while True:
-        data, peer = one.recvfrom(65535); one.sendto(("|" + peer[0]).encode().rjust(len(data), b"."), peer)
-threading.Thread(target=udp, daemon=True).start()
-listener = socket.socket(); listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-listener.bind(("", 8080)); listener.listen(16)
-while True:
-    connection, peer = listener.accept()
-    data = b""
-    while not data.endswith(b"$"):
-        data += connection.recv(65535)
-    connection.sendall(data + b"|" + peer[0].encode()); connection.close()
-"""
-CLIENT = """
-import socket, sys
-kind, address, size = sys.argv[1], sys.argv[2], int(sys.argv[3])
-one = socket.socket(type=socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM); one.settimeout(2)
-if kind == "udp":
-    one.setsockopt(socket.IPPROTO_IP, 10, 2)  # IP_MTU_DISCOVER: never fragment
-sent = b"x" * (size - 1) + b"$"
-got = b""
-try:
-    one.connect((address, 8080))
-    one.sendall(sent)
-    if kind == "udp":
-        got = one.recv(65535)
-    while kind == "tcp" and (part := one.recv(65535)):
-        got += part
-except OSError as error:
-    sys.exit(str(error))
-if len(got) < size or kind == "tcp" and not got.startswith(sent + b"|"):
-    sys.exit(f"only {len(got)} bytes came back")
-print(got.rpartition(b"|")[2].decode())
-"""
-
-
-def _enter(netns: str, *command: str) -> subprocess.CompletedProcess[str]:
-    full = ["nsenter", f"--net=/run/netns/{netns}", *command]
-    return subprocess.run(full, capture_output=True, text=True, timeout=30, check=False)
-
-
-def ask(netns: str, address: str, kind: str = "tcp", size: int = 10) -> str:
-    """Send `size` bytes and have them back; the address that the other side saw, or nothing when it failed."""
-    for _ in range(3):  # the first packet to a new neighbour may be lost
-        done = _enter(netns, sys.executable, "-IS", "-c", CLIENT, kind, address, str(size))
-        if done.returncode == 0:
-            return done.stdout.strip()
-    return ""
-
-
-class Place:
-    """Somewhere with an address and a server."""
-
-    def __init__(self, netns: str, address: str) -> None:
-        self.netns, self.address = netns, address
-        self._server = subprocess.Popen(["nsenter", f"--net=/run/netns/{netns}", sys.executable, "-IS", "-c", SERVER])
-
-    def stop(self) -> None:
-        self._server.kill()
-        self._server.wait(10)
+TCP_LARGEST = 60_000
 
 
 class Scene:
@@ -134,10 +69,11 @@ class Scene:
             join = gateway.join_address if name == "gw" else None
             self.linux[name] = LinuxNode(name, subnet, subnet.broadcast_address - 1, join)
         self.fixed += gateway_topology(ROUTER, CLUSTER, JOIN, gateway)
+        self.fixed.append(exit_route(ROUTER, gateway.name, gateway.join_address))
         self.write(self.fixed)
         for node in self.nodes.values():
             eventually(lambda node=node: "br-int" in node.vsctl("list-br"), "br-int")
-            _take_underlay(node)
+            node.take_underlay()
             self._management(node)
         self._outside()
         self.windows.start()
@@ -215,7 +151,7 @@ class Scene:
         run("ip", "-n", name, "address", "add", f"{OUTSIDE}/24", "dev", "eth0")
         run("ip", "-n", name, "link", "set", "eth0", "up")
         run("ip", "-n", name, "link", "set", "lo", "up")
-        _enter(name, "ethtool", "-K", "eth0", "tx", "off")
+        run("nsenter", f"--net=/run/netns/{name}", "ethtool", "-K", "eth0", "tx", "off")
         self.outside = self._place(name, OUTSIDE)
 
     def _pod(self, agent: Agent) -> Place:
@@ -230,15 +166,6 @@ class Scene:
         place = Place(netns, address)
         self.stops.append(place.stop)
         return place
-
-
-def _take_underlay(node: Node) -> None:
-    """The userspace datapath sends its tunnels through a bridge of its own, which has the node's address."""
-    node.vsctl("add-br", "br-phy", "--", "set", "bridge", "br-phy", "datapath_type=netdev", "--", "add-port", "br-phy",
-               "eth0")  # fmt: skip
-    node.enter("ip", "address", "flush", "dev", "eth0")
-    node.enter("ip", "address", "add", f"{node.address}/24", "dev", "br-phy")
-    node.enter("ip", "link", "set", "br-phy", "up")
 
 
 def _flows(node: Node) -> str:

@@ -150,7 +150,7 @@ class Scene:
         self.nodes = [ovn.add_node("n1"), ovn.add_node("n2")]
         self.hosts: list[subprocess.Popen[bytes]] = []
         for node in self.nodes:
-            _take_underlay(node)
+            node.take_underlay()
             own = node.subnet.replace("0/24", "2")
             netns = f"{ovn.prefix}-host-{node.name}"
             _interface(node, netns, "host", f"k8s-{node.name}", own)
@@ -238,15 +238,6 @@ def own_addresses(node: Node) -> list[str]:
 
 def _ip(*arguments: str) -> None:
     subprocess.run(["ip", *arguments], check=False, capture_output=True)
-
-
-def _take_underlay(node: Node) -> None:
-    """The userspace datapath sends its tunnels through a bridge of its own, which has the node's address."""
-    node.vsctl("add-br", "br-phy", "--", "set", "bridge", "br-phy", "datapath_type=netdev", "--", "add-port", "br-phy",
-               "eth0")  # fmt: skip
-    node.enter("ip", "address", "flush", "dev", "eth0")
-    node.enter("ip", "address", "add", f"{node.address}/24", "dev", "br-phy")
-    node.enter("ip", "link", "set", "br-phy", "up")
 
 
 def _reaches(netns: str, address: str, port: int, kind: str) -> bool:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 from cni_caller import Agent, Sandbox
+from packets import UDP_LARGEST, Place, ask
 from small_ovn import SmallOvn, eventually, missing
-from test_hybrid_overlay import UDP_LARGEST, Place, _take_underlay, ask
 from windows_node import ModelHcn, WindowsNode, hcn_dataplane
 
 from lab.windows.hcn_model import Model, State
@@ -34,7 +34,7 @@ class OvsNode:
     def __init__(self, ovn: SmallOvn, folder: Path) -> None:
         self.node = ovn.add_node("w1")
         eventually(lambda: "br-int" in self.node.vsctl("list-br"), "br-int")
-        _take_underlay(self.node)
+        self.node.take_underlay()
         self.model = Model(state=State(adapters={"Ethernet": self.node.address}))
         self.library = ModelHcn(self.model)
         self.dataplane = hcn_dataplane.Dataplane(
@@ -98,7 +98,7 @@ def linux(ovn: SmallOvn) -> Iterator[Place]:
     """A pod on a Linux node."""
     node = ovn.add_node("n1")
     eventually(lambda: "br-int" in node.vsctl("list-br"), "br-int")
-    _take_underlay(node)
+    node.take_underlay()
     agent = Agent(node)
     agent.start()
     sandbox = Sandbox(node, "linux").create()

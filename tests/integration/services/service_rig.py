@@ -132,7 +132,7 @@ class Rig:
         self.ovn.nbctl("set", "logical_router", "cluster", "external_ids:ovn-k8s-owner=cluster")
         for name in ("n1", "n2", "gw"):
             self.chassis[name] = self.ovn.add_node(name, topology=False)
-            _take_underlay(self.chassis[name])
+            self.chassis[name].take_underlay()
         self.lay_out()
         for name, node in self.chassis.items():
             self.nodes[name] = Place(node.netns)
@@ -291,15 +291,6 @@ class Rig:
     def stop(self) -> None:
         """Take all down."""
         self.stack.close()
-
-
-def _take_underlay(node: Node) -> None:
-    """The userspace datapath sends its tunnels through a bridge of its own, which has the node's address."""
-    node.vsctl("add-br", "br-phy", "--", "set", "bridge", "br-phy", "datapath_type=netdev", "--", "add-port", "br-phy",
-               "eth0")  # fmt: skip
-    node.enter("ip", "address", "flush", "dev", "eth0")
-    node.enter("ip", "address", "add", f"{node.address}/24", "dev", "br-phy")
-    node.enter("ip", "link", "set", "br-phy", "up")
 
 
 def _own_port(node: Node) -> None:
