@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -30,6 +31,7 @@ BACK_AFTER_REBOOT_S = 30.0
 UNDONE_WITHIN_S = 30.0
 LEASE_S = 120
 COPY_BYTES = 24 << 20
+COPY_KBIT_S = 60_000
 LONGEST_SILENCE_S = 12.0
 """How long an open login may not answer: TCP sends again after 0.2, 0.4, … s, so a gap costs at most twice its time."""
 CONTAINER = {"name": "c", "image": "localhost/netcheck:1", "imagePullPolicy": "IfNotPresent"}
@@ -92,11 +94,13 @@ class OpenLogin:
 
 
 class Copying:
-    """Files are sent to the gateway one after the other; each must arrive as it was sent."""
+    """A file is copied to the gateway with scp, again and again; each copy must arrive as it was sent."""
 
-    def __init__(self) -> None:
-        self.data = os.urandom(COPY_BYTES)
-        self.digest = hashlib.sha256(self.data).hexdigest()
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "copied"
+        data = os.urandom(COPY_BYTES)
+        self.file.write_bytes(data)
+        self.digest = hashlib.sha256(data).hexdigest()
         self.copies = 0
         self.wrong: list[str] = []
         self._end = threading.Event()
@@ -104,26 +108,19 @@ class Copying:
         self._thread.start()
 
     def _copy(self) -> None:
+        options = ["-F", str(STATE / "ssh/config"), "-o", "ControlMaster=no", "-o", "ConnectTimeout=10"]
+        # slowly, so that one copy lasts some seconds and whatever happens falls into one
+        copy = inside("ctl", "scp", *options, "-l", str(COPY_KBIT_S), str(self.file), "gw:/var/tmp/copied")
+        look = inside("ctl", "ssh", *options, "gw", "sha256sum", "/var/tmp/copied")
         while not self._end.is_set():
-            # in pieces, so that one copy lasts some seconds and whatever happens falls into one
-            pieces = [self.data[at : at + (COPY_BYTES // 64)] for at in range(0, COPY_BYTES, COPY_BYTES // 64)]
-            with subprocess.Popen(
-                ssh("sha256sum"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-            ) as process:
-                assert process.stdin and process.stdout
-                try:
-                    for piece in pieces:
-                        process.stdin.write(piece)
-                        time.sleep(0.05)
-                    process.stdin.close()
-                except OSError as error:
-                    self.wrong.append(str(error))
-                    continue
-                said = process.stdout.read().decode()
-            if said.split()[:1] == [self.digest]:
+            for words in (copy, look):
+                done = subprocess.run(words, capture_output=True, text=True, check=False)
+                if done.returncode:
+                    break
+            if not done.returncode and done.stdout.split()[:1] == [self.digest]:
                 self.copies += 1
             else:
-                self.wrong.append(said.strip())
+                self.wrong.append(f"{words[3]}: {done.stdout}{done.stderr}".strip())
 
     def end(self) -> None:
         self._end.set()
@@ -133,20 +130,21 @@ class Copying:
 @contextmanager
 def undisturbed(lab: Lab, name: str, record: dict[str, float]) -> Iterator[None]:
     """What is done within disturbs neither an open login nor a copy that is under way."""
-    login, copying = OpenLogin(), Copying()
-    try:
-        login.check()
-        time.sleep(1)
-        yield
-        login.check()
-        deadline = time.monotonic() + 60
-        seen = copying.copies
-        while copying.copies < seen + 1:  # the one that was under way ends too
-            assert time.monotonic() < deadline and not copying.wrong, copying.wrong
-            time.sleep(0.5)
-    finally:
-        copying.end()
-        login.end()
+    with TemporaryDirectory(prefix="copying-") as folder:
+        login, copying = OpenLogin(), Copying(Path(folder))
+        try:
+            login.check()
+            time.sleep(1)
+            yield
+            login.check()
+            deadline = time.monotonic() + 60
+            seen = copying.copies
+            while copying.copies < seen + 1:  # the one that was under way ends too
+                assert time.monotonic() < deadline and not copying.wrong, copying.wrong
+                time.sleep(0.5)
+        finally:
+            copying.end()
+            login.end()
     assert not copying.wrong
     record[name] = round(login.longest, 2)
     print(f"{name}: longest silence of the login {login.longest:.2f} s, {copying.copies} copies")

@@ -17,6 +17,9 @@ from .selectors import EVERYTHING, Labels, Selector, labels_from_api, selector_f
 LOGGING_ANNOTATION = "ovn.ovn-k8s.io/acl-logging"
 """Namespace annotation: {"deny": severity, "allow": severity}, either may be left out. Severities are those of OVN."""
 
+EGRESS_ANNOTATIONS = ("ovn.ovn-k8s.io/egress-gateway", "ovn.ovn-k8s.io/egress-ip")
+"""Namespace annotations: the gateway by which its pods leave the cluster, and the IPv4 address that they leave with."""
+
 SEVERITIES = ("alert", "warning", "notice", "info", "debug")
 
 
@@ -128,11 +131,16 @@ NO_LOGGING = Logging()
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
-    """A Namespace cut down to what policies need."""
+    """A Namespace cut down to what the network needs.
+
+    `egress` is the gateway and the address that its pods are to leave with, either of which may be an empty string; it
+    is empty where neither is asked for.
+    """
 
     name: str
     labels: Labels = ()
     logging: Logging = NO_LOGGING
+    egress: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -143,10 +151,13 @@ class Namespace:
 def namespace_from_api(document: Mapping[str, Any]) -> Namespace:
     """Read a v1 Namespace. An annotation that cannot be read logs nothing."""
     metadata = document["metadata"]
+    annotations = metadata.get("annotations") or {}
+    egress = tuple(annotations.get(name, "").strip() for name in EGRESS_ANNOTATIONS)
     return Namespace(
         name=sys.intern(metadata["name"]),
         labels=labels_from_api(metadata.get("labels")),
-        logging=_logging((metadata.get("annotations") or {}).get(LOGGING_ANNOTATION)),
+        logging=_logging(annotations.get(LOGGING_ANNOTATION)),
+        egress=egress if any(egress) else (),
     )
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ovn_k8s.core.ipam import AddressBook
+from ovn_k8s.core.ipam import AddressBook, Lease
 from ovn_k8s.core.nodes import ClusterNode, node_from_api
 from ovn_k8s.core.plan import Plan
 from ovn_k8s.core.pods import Pod, pod_from_api
@@ -24,7 +24,7 @@ from ovn_k8s.ovsdb.errors import ConnectionFailed
 from ovn_k8s.ovsdb.monitor import Monitor
 from ovn_k8s.ovsdb.replica import Replica
 
-from . import exits, gateways, hybrid, nodes, pods, policies, services
+from . import egress, exits, gateways, hybrid, nodes, pods, policies, services
 from .annotations import Annotator
 from .config import Config
 from .events import EventRecorder
@@ -78,7 +78,9 @@ class Watcher:
         self._stop = threading.Event()
         self.queue = WorkQueue()
         self.book = AddressBook()
-        self.pods: Informer[Pod] = Informer(self._api, "/api/v1/pods", pod_from_api, self._pod_changed)
+        self.pods: Informer[Pod] = Informer(
+            self._api, "/api/v1/pods", pod_from_api, self._pod_changed, index=egress.namespace_of
+        )
         self.services: Informer[Service] = Informer(
             self._api, "/api/v1/services", service_from_api, self._service_changed
         )
@@ -122,17 +124,21 @@ class Watcher:
             config.node_prefix,
             on_settled=lambda node, subnet: self.queue.add_all(self.hybrid.told(None, node)),
         )
+        self.egress = egress.EgressHandler(
+            self.namespaces, self.pods, self.book, (config.cluster_cidr, config.join_cidr)
+        )
         self.writer = Writer(
             self.replica,
             self.queue,
             self.leadership,
             self.events,
-            pods.PodHandler(self.pods, self.book, self.annotator.want, self.node_handler.is_foreign),
+            pods.PodHandler(self.pods, self.book, self._pod_wired, self.node_handler.is_foreign),
             [
                 self.node_handler,
                 self.hybrid,
                 *self._gateway_handlers(config),
                 exits.ExitHandler(self.reachability.verdict),
+                self.egress,
                 services.ServiceHandler(self.services, self.slices),
             ],
             policies.Policies(self.pods, self.namespaces, self.policies, self.book),
@@ -283,6 +289,12 @@ class Watcher:
         # Most events are of pods that have no node yet, or of kubelet's reports on pods that stay as they are.
         if pod is not None and ((new and new.needs_port) or (old and old.needs_port)):
             self.queue.add(Key(pods.KIND, *pod.key))
+            self.queue.add_all(self.egress.told(pod.namespace))
+
+    def _pod_wired(self, pod: Pod, lease: Lease) -> None:
+        """The pod's way out is asked for with the pod; its address may have come to be known only now."""
+        self.annotator.want(pod, lease)
+        self.queue.add_all(self.egress.told(pod.namespace))
 
     def _service_changed(self, old: Service | None, new: Service | None) -> None:
         service = new or old
@@ -293,6 +305,7 @@ class Watcher:
         namespace = new or old
         if namespace is not None:
             self.queue.add(Key(policies.NAMESPACE, namespace.name, namespace.name))
+            self.queue.add_all(self.egress.namespace_told(old, new))
 
     def _policy_changed(self, old: NetworkPolicy | None, new: NetworkPolicy | None) -> None:
         policy = new or old
