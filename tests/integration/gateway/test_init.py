@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import sys
 
+import pytest
 import rig
 from small_ovn import eventually
 from traffic import Traffic
@@ -47,3 +48,40 @@ def test_init_and_remove_on_a_shared_bridge(gateway: rig.Gateway, traffic: Traff
     finally:
         command(gateway, *INIT)
         eventually(lambda: rig.PATCH in gateway.node.vsctl("list-ports", rig.BRIDGE), "the patch port is there")
+
+
+@pytest.mark.parametrize(
+    ("address", "nexthop"), [("192.0.2.2/32", str(rig.NEXTHOP)), ("192.0.2.2/31", str(rig.NEXTHOP))]
+)
+def test_an_address_outside_its_routers_subnet(
+    gateway: rig.Gateway, helper: rig.Helper, traffic: Traffic, address: str, nexthop: str
+) -> None:
+    """As clouds give them: the next hop is on the link, though in no network of the interface."""
+    words = ("--physical-ip", address, "--default-gw", nexthop)
+    try:
+        command(gateway, "gateway-init", "--bridge-interface", rig.BRIDGE, "--chassis", "gw", *words)
+        gateway.ovn.nbctl("--wait=hv", "sync")
+        for protocol in ("tcp", "udp"):
+            assert traffic.eventually(traffic.pod, protocol, rig.INTERNET, 9000).address == "192.0.2.2"
+        assert command(gateway, "gateway-init", "--bridge-interface", rig.BRIDGE, "--chassis", "gw", *words) == []
+    finally:
+        command(gateway, *INIT)
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("--bridge-interface", "brnone", "--physical-ip", "192.0.2.2/24"), "interface brnone is not there"),
+        (("--bridge-interface", rig.BRIDGE, "--physical-ip", "192.0.2.300/24"), "192.0.2.300/24"),
+        (("--bridge-interface", rig.BRIDGE, "--physical-ip", "2001:db8::2/64"), "2001:db8::2/64"),
+        (("--bridge-interface", rig.BRIDGE, "--physical-ip", "192.0.2.2/24", "--default-gw", "router"), "router"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_changes_nothing(
+    gateway: rig.Gateway, words: tuple[str, ...], reason: str
+) -> None:
+    before = gateway.ovn.nbctl("show")
+    with pytest.raises(AssertionError, match=reason) as refused:
+        command(gateway, "gateway-init", *words)
+    assert "Traceback" not in str(refused.value)
+    assert gateway.ovn.nbctl("show") == before
