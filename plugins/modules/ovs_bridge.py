@@ -26,132 +26,133 @@ options:
       - The bridges. Excludes the options of a single one, of which O(name) would be the first.
     type: list
     elements: dict
-    suboptions: &bridge
+    suboptions:
       name:
         description:
           - Name of the bridge and of its local interface, at most 15 characters.
         type: str
         required: true
-      state:
-        description:
-          - Whether the bridge shall be there.
-        type: str
-        choices: [present, absent]
-        default: present
-      parent:
-        description:
-          - Make a bridge that stands for one VLAN of this bridge (C(ovs-vsctl) calls it a fake bridge). A port that is
-            given to it is an access port of that VLAN on the parent.
-          - Only O(bridges[].external_ids) can be given besides.
-        type: str
-      vlan:
-        description:
-          - The VLAN that the bridge stands for, 0 to 4095. Together with O(bridges[].parent).
-        type: int
-      datapath_type:
-        description:
-          - What forwards the packets, V(system) for the kernel or V(netdev) for userspace. Of a bridge that is new, the
-            first unless given.
-        type: str
-      fail_mode:
-        description:
-          - What the bridge does without a controller, V(standalone) forwards as an ordinary switch, V(secure) as its
-            flows say.
-        type: str
-        choices: [standalone, secure]
-      protocols:
-        description:
-          - All OpenFlow versions that the bridge speaks, as V(OpenFlow13). An empty list means the default ones.
-        type: list
-        elements: str
-      controllers:
-        description:
-          - All OpenFlow controllers of the bridge; others are removed. An empty list means none.
-          - A setting that a controller is not given has its default.
-        type: list
-        elements: dict
-        suboptions:
-          target:
-            description:
-              - V(tcp:host:port), V(ssl:host:port) or V(unix:/path) to connect, V(ptcp:port:address) or
-                V(pssl:port:address) to listen, V(punix:/path).
-            type: str
-            required: true
-          connection_mode:
-            description:
-              - Whether the controller is reached through the bridge itself.
-            type: str
-            choices: [in-band, out-of-band]
-          inactivity_probe:
-            description:
-              - Milliseconds of silence after which the switch asks whether the controller is still there; V(0) turns
-                that off.
-            type: int
-          max_backoff:
-            description:
-              - Longest time between two attempts to connect, in milliseconds, at least 1000.
-            type: int
-          rate_limit:
-            description:
-              - Most packets a second that are sent to the controller, at least 100.
-            type: int
-          burst_limit:
-            description:
-              - Packets that may be saved up under O(bridges[].controllers[].rate_limit), at least 25.
-            type: int
-          asynchronous:
-            description:
-              - Whether the controller gets messages that it has not asked for.
-            type: bool
-      hwaddr:
-        description:
-          - MAC address of the bridge (the key C(hwaddr) of C(other_config)).
-        type: str
-      stp:
-        description:
-          - Whether the bridge takes part in the Spanning Tree Protocol.
-        type: bool
-      rstp:
-        description:
-          - Whether the bridge takes part in the Rapid Spanning Tree Protocol. Not together with O(bridges[].stp).
-        type: bool
-      mcast_snooping:
-        description:
-          - Whether multicast goes to those ports only behind which somebody has asked for it.
-        type: bool
-      flood_vlans:
-        description:
-          - All VLANs in which no addresses are learned. An empty list means none.
-        type: list
-        elements: int
-      other_config:
-        description:
-          - Keys and values to have in the map, as V(stp-priority) or V(disable-in-band). A key whose value is null is
-            removed, other keys stay. Numbers and booleans are taken as they are written in YAML.
-        type: dict
-      external_ids:
-        description:
-          - Keys and values to have in the map; a key whose value is null is removed, other keys stay.
-        type: dict
-      clear:
-        description:
-          - Names of options that get the database's default again. A map that is named here and given as well becomes
-            exactly what is given.
-        type: list
-        elements: str
-        choices:
-          - datapath_type
-          - fail_mode
-          - protocols
-          - controllers
-          - hwaddr
-          - stp
-          - rstp
-          - mcast_snooping
-          - flood_vlans
-          - other_config
-          - external_ids
-        default: []
+      <<: &bridge
+        state:
+          description:
+            - Whether the bridge shall be there.
+          type: str
+          choices: [present, absent]
+          default: present
+        parent:
+          description:
+            - Make a bridge that stands for one VLAN of this bridge (C(ovs-vsctl) calls it a fake bridge). A port that
+              is given to it is an access port of that VLAN on the parent.
+            - Only O(bridges[].external_ids) can be given besides.
+          type: str
+        vlan:
+          description:
+            - The VLAN that the bridge stands for, 0 to 4095. Together with O(bridges[].parent).
+          type: int
+        datapath_type:
+          description:
+            - What forwards the packets, V(system) for the kernel or V(netdev) for userspace. Of a bridge that is new,
+              the first unless given.
+          type: str
+        fail_mode:
+          description:
+            - What the bridge does without a controller, V(standalone) forwards as an ordinary switch, V(secure) as its
+              flows say.
+          type: str
+          choices: [standalone, secure]
+        protocols:
+          description:
+            - All OpenFlow versions that the bridge speaks, as V(OpenFlow13). An empty list means the default ones.
+          type: list
+          elements: str
+        controllers:
+          description:
+            - All OpenFlow controllers of the bridge; others are removed. An empty list means none.
+            - A setting that a controller is not given has its default.
+          type: list
+          elements: dict
+          suboptions:
+            target:
+              description:
+                - V(tcp:host:port), V(ssl:host:port) or V(unix:/path) to connect, V(ptcp:port:address) or
+                  V(pssl:port:address) to listen, V(punix:/path).
+              type: str
+              required: true
+            connection_mode:
+              description:
+                - Whether the controller is reached through the bridge itself.
+              type: str
+              choices: [in-band, out-of-band]
+            inactivity_probe:
+              description:
+                - Milliseconds of silence after which the switch asks whether the controller is still there; V(0) turns
+                  that off.
+              type: int
+            max_backoff:
+              description:
+                - Longest time between two attempts to connect, in milliseconds, at least 1000.
+              type: int
+            rate_limit:
+              description:
+                - Most packets a second that are sent to the controller, at least 100.
+              type: int
+            burst_limit:
+              description:
+                - Packets that may be saved up under O(bridges[].controllers[].rate_limit), at least 25.
+              type: int
+            asynchronous:
+              description:
+                - Whether the controller gets messages that it has not asked for.
+              type: bool
+        hwaddr:
+          description:
+            - MAC address of the bridge (the key C(hwaddr) of C(other_config)).
+          type: str
+        stp:
+          description:
+            - Whether the bridge takes part in the Spanning Tree Protocol.
+          type: bool
+        rstp:
+          description:
+            - Whether the bridge takes part in the Rapid Spanning Tree Protocol. Not together with O(bridges[].stp).
+          type: bool
+        mcast_snooping:
+          description:
+            - Whether multicast goes to those ports only behind which somebody has asked for it.
+          type: bool
+        flood_vlans:
+          description:
+            - All VLANs in which no addresses are learned. An empty list means none.
+          type: list
+          elements: int
+        other_config:
+          description:
+            - Keys and values to have in the map, as V(stp-priority) or V(disable-in-band). A key whose value is null is
+              removed, other keys stay. Numbers and booleans are taken as they are written in YAML.
+          type: dict
+        external_ids:
+          description:
+            - Keys and values to have in the map; a key whose value is null is removed, other keys stay.
+          type: dict
+        clear:
+          description:
+            - Names of options that get the database's default again. A map that is named here and given as well becomes
+              exactly what is given.
+          type: list
+          elements: str
+          choices:
+            - datapath_type
+            - fail_mode
+            - protocols
+            - controllers
+            - hwaddr
+            - stp
+            - rstp
+            - mcast_snooping
+            - flood_vlans
+            - other_config
+            - external_ids
+          default: []
   # A single one has the same options.
   <<: *bridge
   name:

@@ -27,7 +27,7 @@ options:
       - The mirrors. Excludes the options of a single one, of which O(name) would be the first.
     type: list
     elements: dict
-    suboptions: &mirror
+    suboptions:
       name:
         description:
           - Name of the mirror, one of its kind in its bridge.
@@ -38,64 +38,65 @@ options:
           - The bridge whose packets are copied.
         type: str
         required: true
-      state:
-        description:
-          - Whether the mirror shall be there.
-        type: str
-        choices: [present, absent]
-        default: present
-      select_all:
-        description:
-          - Whether every packet that comes to a port of the bridge is copied.
-        type: bool
-      select_src_port:
-        description:
-          - All ports of the bridge whose arriving packets are copied. An empty list means none.
-        type: list
-        elements: str
-      select_dst_port:
-        description:
-          - All ports of the bridge whose leaving packets are copied. An empty list means none.
-        type: list
-        elements: str
-      select_vlan:
-        description:
-          - All VLANs that are copied of what is chosen otherwise. An empty list means every one.
-        type: list
-        elements: int
-      output_port:
-        description:
-          - The port that the copies go to. It is used for nothing else then. A mirror has this or
-            O(mirrors[].output_vlan).
-        type: str
-      output_vlan:
-        description:
-          - The VLAN that the copies go to, 1 to 4095.
-        type: int
-      snaplen:
-        description:
-          - Length to which a copy is cut, in octets, 14 to 65535.
-        type: int
-      external_ids:
-        description:
-          - Keys and values to have in the map; a key whose value is null is removed, other keys stay.
-        type: dict
-      clear:
-        description:
-          - Names of options that get the database's default again. A map that is named here and given as well becomes
-            exactly what is given.
-        type: list
-        elements: str
-        choices:
-          - select_all
-          - select_src_port
-          - select_dst_port
-          - select_vlan
-          - output_port
-          - output_vlan
-          - snaplen
-          - external_ids
-        default: []
+      <<: &mirror
+        state:
+          description:
+            - Whether the mirror shall be there.
+          type: str
+          choices: [present, absent]
+          default: present
+        select_all:
+          description:
+            - Whether every packet that comes to a port of the bridge is copied.
+          type: bool
+        select_src_port:
+          description:
+            - All ports of the bridge whose arriving packets are copied. An empty list means none.
+          type: list
+          elements: str
+        select_dst_port:
+          description:
+            - All ports of the bridge whose leaving packets are copied. An empty list means none.
+          type: list
+          elements: str
+        select_vlan:
+          description:
+            - All VLANs that are copied of what is chosen otherwise. An empty list means every one.
+          type: list
+          elements: int
+        output_port:
+          description:
+            - The port that the copies go to. It is used for nothing else then. A mirror has this or
+              O(mirrors[].output_vlan).
+          type: str
+        output_vlan:
+          description:
+            - The VLAN that the copies go to, 1 to 4095.
+          type: int
+        snaplen:
+          description:
+            - Length to which a copy is cut, in octets, 14 to 65535.
+          type: int
+        external_ids:
+          description:
+            - Keys and values to have in the map; a key whose value is null is removed, other keys stay.
+          type: dict
+        clear:
+          description:
+            - Names of options that get the database's default again. A map that is named here and given as well becomes
+              exactly what is given.
+          type: list
+          elements: str
+          choices:
+            - select_all
+            - select_src_port
+            - select_dst_port
+            - select_vlan
+            - output_port
+            - output_vlan
+            - snaplen
+            - external_ids
+          default: []
   # A single one has the same options.
   <<: *mirror
   name:

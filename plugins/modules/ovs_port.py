@@ -27,212 +27,214 @@ options:
       - The ports. Excludes the options of a single one, of which O(name) would be the first.
     type: list
     elements: dict
-    suboptions: &port
+    suboptions:
       name:
         description:
           - Name of the port, one of its kind among all bridges.
         type: str
         required: true
-      bridge:
-        description:
-          - The bridge that has the port. A port that another one has is moved. Needed unless the port shall be absent.
-          - Of a bridge that stands for a VLAN, the port becomes an access port.
-        type: str
-      state:
-        description:
-          - Whether the port shall be there. An absent one is gone from whatever bridge has it.
-        type: str
-        choices: [present, absent]
-        default: present
-      interfaces:
-        description:
-          - All interfaces of the port. A new port has one with the name of the port unless this is given.
-        type: list
-        elements: dict
-        suboptions:
-          name:
-            description:
-              - Name of the interface; that of the port unless given.
-            type: str
-          type:
-            description:
-              - V(system) for a network device of the machine, V(internal) for one that Open vSwitch makes, V(patch) for
-                an end of a link between bridges, or a tunnel such as V(geneve) or V(vxlan).
-            type: str
-          options:
-            description:
-              - Keys and values to have in the map, as V(peer) of a patch port or V(remote_ip) of a tunnel. A key whose
-                value is null is removed, other keys stay.
-              - The value of V(psk), the key of an IPsec tunnel, is shown nowhere.
-            type: dict
-          mtu_request:
-            description:
-              - MTU that the interface shall have.
-            type: int
-          ofport_request:
-            description:
-              - OpenFlow port number that the interface shall have, 1 to 65279.
-            type: int
-          mac:
-            description:
-              - MAC address of an internal interface.
-            type: str
-          ingress_policing_rate:
-            description:
-              - Most that is taken from the interface, in kilobits a second; V(0) is no limit.
-            type: int
-          ingress_policing_burst:
-            description:
-              - What may be saved up under O(ports[].interfaces[].ingress_policing_rate), in kilobits.
-            type: int
-          bfd:
-            description:
-              - Keys and values to have in the map that configures Bidirectional Forwarding Detection, as V(enable). A
-                key whose value is null is removed, other keys stay.
-            type: dict
-          other_config:
-            description:
-              - Keys and values to have in the map. A key whose value is null is removed, other keys stay.
-            type: dict
-          external_ids:
-            description:
-              - Keys and values to have in the map, as V(iface-id). A key whose value is null is removed, other keys
-                stay.
-            type: dict
-          clear:
-            description:
-              - Names of options whose column is emptied, so that it has the database's default again. A map that is
-                named here and given as well becomes exactly what is given.
-            type: list
-            elements: str
-            choices:
-              - options
-              - mtu_request
-              - ofport_request
-              - mac
-              - ingress_policing_rate
-              - ingress_policing_burst
-              - bfd
-              - other_config
-              - external_ids
-            default: []
-      tag:
-        description:
-          - VLAN of an access port, or the native VLAN of a trunk, 0 to 4095.
-        type: int
-      trunks:
-        description:
-          - All VLANs that a trunk port carries. An empty list means all there are.
-        type: list
-        elements: int
-      vlan_mode:
-        description:
-          - How VLANs are handled; follows from O(ports[].tag) unless given.
-        type: str
-        choices: [access, trunk, native-tagged, native-untagged, dot1q-tunnel]
-      cvlans:
-        description:
-          - All customer VLANs that a V(dot1q-tunnel) port takes. An empty list means all there are.
-        type: list
-        elements: int
-      protected:
-        description:
-          - Whether nothing is forwarded between this and other protected ports.
-        type: bool
-      bond_mode:
-        description:
-          - How a port of several interfaces spreads its traffic.
-        type: str
-        choices: [active-backup, balance-slb, balance-tcp]
-      lacp:
-        description:
-          - Whether a bond negotiates with its peer by LACP, and who begins.
-        type: str
-        choices: [active, passive, 'off']
-      bond_updelay:
-        description:
-          - Milliseconds that a link must be up before the bond uses it.
-        type: int
-      bond_downdelay:
-        description:
-          - Milliseconds that a link must be down before the bond leaves it.
-        type: int
-      bond_active_interface:
-        description:
-          - MAC address of the interface that was active last in an V(active-backup) bond. Open vSwitch writes it too,
-            so give it only to bring one about.
-        type: str
-      qos:
-        description:
-          - Quality of service of what leaves by the port. What is given is exact, with all queues.
-        type: dict
-        suboptions:
-          type:
-            description:
-              - As V(linux-htb), V(linux-hfsc), V(egress-policer) or V(linux-noop).
-            type: str
-            required: true
-          other_config:
-            description:
-              - Settings of the type, as V(max-rate) in bits a second.
-            type: dict
-          external_ids:
-            description:
-              - Keys and values for other programs.
-            type: dict
-          queues:
-            description:
-              - The queues, which flows choose by number.
-            type: list
-            elements: dict
-            suboptions:
-              id:
-                description:
-                  - Number of the queue; V(0) takes what no flow puts elsewhere.
-                type: int
-                required: true
-              dscp:
-                description:
-                  - Mark that packets of the queue get, 0 to 63.
-                type: int
-              other_config:
-                description:
-                  - Settings of the queue, as V(min-rate), V(max-rate), V(burst) or V(priority).
-                type: dict
-              external_ids:
-                description:
-                  - Keys and values for other programs.
-                type: dict
-      other_config:
-        description:
-          - Keys and values to have in the map, as V(lacp-time) or V(bond-rebalance-interval) of a bond. A key whose
-            value is null is removed, other keys stay.
-        type: dict
-      external_ids:
-        description:
-          - Keys and values to have in the map; a key whose value is null is removed, other keys stay.
-        type: dict
-      clear:
-        description:
-          - Names of options whose column is emptied, so that it has the database's default again. A map that is named
-            here and given as well becomes exactly what is given.
-        type: list
-        elements: str
-        choices:
-          - tag
-          - trunks
-          - vlan_mode
-          - cvlans
-          - protected
-          - bond_mode
-          - lacp
-          - bond_updelay
-          - bond_downdelay
-          - bond_active_interface
-          - qos
-          - other_config
-          - external_ids
-        default: []
+      <<: &port
+        bridge:
+          description:
+            - The bridge that has the port. A port that another one has is moved. Needed unless the port shall be
+              absent.
+            - Of a bridge that stands for a VLAN, the port becomes an access port.
+          type: str
+        state:
+          description:
+            - Whether the port shall be there. An absent one is gone from whatever bridge has it.
+          type: str
+          choices: [present, absent]
+          default: present
+        interfaces:
+          description:
+            - All interfaces of the port. A new port has one with the name of the port unless this is given.
+          type: list
+          elements: dict
+          suboptions:
+            name:
+              description:
+                - Name of the interface; that of the port unless given.
+              type: str
+            type:
+              description:
+                - V(system) for a network device of the machine, V(internal) for one that Open vSwitch makes, V(patch)
+                  for an end of a link between bridges, or a tunnel such as V(geneve) or V(vxlan).
+              type: str
+            options:
+              description:
+                - Keys and values to have in the map, as V(peer) of a patch port or V(remote_ip) of a tunnel. A key
+                  whose value is null is removed, other keys stay.
+                - The value of V(psk), the key of an IPsec tunnel, is shown nowhere.
+              type: dict
+            mtu_request:
+              description:
+                - MTU that the interface shall have.
+              type: int
+            ofport_request:
+              description:
+                - OpenFlow port number that the interface shall have, 1 to 65279.
+              type: int
+            mac:
+              description:
+                - MAC address of an internal interface.
+              type: str
+            ingress_policing_rate:
+              description:
+                - Most that is taken from the interface, in kilobits a second; V(0) is no limit.
+              type: int
+            ingress_policing_burst:
+              description:
+                - What may be saved up under O(ports[].interfaces[].ingress_policing_rate), in kilobits.
+              type: int
+            bfd:
+              description:
+                - Keys and values to have in the map that configures Bidirectional Forwarding Detection, as V(enable). A
+                  key whose value is null is removed, other keys stay.
+              type: dict
+            other_config:
+              description:
+                - Keys and values to have in the map. A key whose value is null is removed, other keys stay.
+              type: dict
+            external_ids:
+              description:
+                - Keys and values to have in the map, as V(iface-id). A key whose value is null is removed, other keys
+                  stay.
+              type: dict
+            clear:
+              description:
+                - Names of options whose column is emptied, so that it has the database's default again. A map that is
+                  named here and given as well becomes exactly what is given.
+              type: list
+              elements: str
+              choices:
+                - options
+                - mtu_request
+                - ofport_request
+                - mac
+                - ingress_policing_rate
+                - ingress_policing_burst
+                - bfd
+                - other_config
+                - external_ids
+              default: []
+        tag:
+          description:
+            - VLAN of an access port, or the native VLAN of a trunk, 0 to 4095.
+          type: int
+        trunks:
+          description:
+            - All VLANs that a trunk port carries. An empty list means all there are.
+          type: list
+          elements: int
+        vlan_mode:
+          description:
+            - How VLANs are handled; follows from O(ports[].tag) unless given.
+          type: str
+          choices: [access, trunk, native-tagged, native-untagged, dot1q-tunnel]
+        cvlans:
+          description:
+            - All customer VLANs that a V(dot1q-tunnel) port takes. An empty list means all there are.
+          type: list
+          elements: int
+        protected:
+          description:
+            - Whether nothing is forwarded between this and other protected ports.
+          type: bool
+        bond_mode:
+          description:
+            - How a port of several interfaces spreads its traffic.
+          type: str
+          choices: [active-backup, balance-slb, balance-tcp]
+        lacp:
+          description:
+            - Whether a bond negotiates with its peer by LACP, and who begins.
+          type: str
+          choices: [active, passive, 'off']
+        bond_updelay:
+          description:
+            - Milliseconds that a link must be up before the bond uses it.
+          type: int
+        bond_downdelay:
+          description:
+            - Milliseconds that a link must be down before the bond leaves it.
+          type: int
+        bond_active_interface:
+          description:
+            - MAC address of the interface that was active last in an V(active-backup) bond. Open vSwitch writes it too,
+              so give it only to bring one about.
+          type: str
+        qos:
+          description:
+            - Quality of service of what leaves by the port. What is given is exact, with all queues.
+          type: dict
+          suboptions:
+            type:
+              description:
+                - As V(linux-htb), V(linux-hfsc), V(egress-policer) or V(linux-noop).
+              type: str
+              required: true
+            other_config:
+              description:
+                - Settings of the type, as V(max-rate) in bits a second.
+              type: dict
+            external_ids:
+              description:
+                - Keys and values for other programs.
+              type: dict
+            queues:
+              description:
+                - The queues, which flows choose by number.
+              type: list
+              elements: dict
+              suboptions:
+                id:
+                  description:
+                    - Number of the queue; V(0) takes what no flow puts elsewhere.
+                  type: int
+                  required: true
+                dscp:
+                  description:
+                    - Mark that packets of the queue get, 0 to 63.
+                  type: int
+                other_config:
+                  description:
+                    - Settings of the queue, as V(min-rate), V(max-rate), V(burst) or V(priority).
+                  type: dict
+                external_ids:
+                  description:
+                    - Keys and values for other programs.
+                  type: dict
+        other_config:
+          description:
+            - Keys and values to have in the map, as V(lacp-time) or V(bond-rebalance-interval) of a bond. A key whose
+              value is null is removed, other keys stay.
+          type: dict
+        external_ids:
+          description:
+            - Keys and values to have in the map; a key whose value is null is removed, other keys stay.
+          type: dict
+        clear:
+          description:
+            - Names of options whose column is emptied, so that it has the database's default again. A map that is named
+              here and given as well becomes exactly what is given.
+          type: list
+          elements: str
+          choices:
+            - tag
+            - trunks
+            - vlan_mode
+            - cvlans
+            - protected
+            - bond_mode
+            - lacp
+            - bond_updelay
+            - bond_downdelay
+            - bond_active_interface
+            - qos
+            - other_config
+            - external_ids
+          default: []
   # A single one has the same options.
   <<: *port
   name:
