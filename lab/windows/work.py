@@ -36,5 +36,7 @@ def services(computer: Computer, emulator: Emulator, runtime: Runtime) -> dict[s
         **dict.fromkeys(("hns", "vmcompute", "vmms"), lambda words: Idle()),
         "kube-proxy": proxy,
         "containerd": runtime.serve,
+        "dockerd": runtime.serve_dockerd,
+        "cri-dockerd": runtime.serve_cri_dockerd,
         "kubelet": kubelet,
     }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: the ovn_k8s.cluster authors
-"""CNI as containerd calls it on Windows: the configuration in conf_dir, executables in bin_dirs, run by Wine."""
+"""CNI as a runtime calls it on Windows: the configuration in conf_dir, executables in bin_dirs, run by Wine."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ class Sandbox:
     name: str
     uid: str
     network: str
-    """The HCN namespace."""
+    """The HCN namespace; of a sandbox of Docker, the one that it has got with its endpoint."""
     dns: tuple[str, ...] = ()
     searches: tuple[str, ...] = ()
+    docker: bool = False
 
     def environment(self, command: str, folders: list[str]) -> dict[str, str]:
         """The CNI_ variables."""
@@ -43,10 +44,13 @@ class Sandbox:
             "K8S_POD_INFRA_CONTAINER_ID": self.id,
             "K8S_POD_UID": self.uid,
         }
+        if self.docker:
+            # cri-dockerd knows nothing of HCN namespaces, and does not tell the uid.
+            del arguments["K8S_POD_UID"]
         return {
             "CNI_COMMAND": command,
             "CNI_CONTAINERID": self.id,
-            "CNI_NETNS": self.network,
+            "CNI_NETNS": "none" if self.docker else self.network,
             "CNI_IFNAME": "eth0",
             "CNI_ARGS": ";".join(f"{name}={value}" for name, value in arguments.items()),
             "CNI_PATH": ";".join(folders),
@@ -54,15 +58,18 @@ class Sandbox:
 
 
 class Cni:
-    """CNI of one computer, as a config.toml of containerd says."""
+    """CNI of one computer."""
 
-    def __init__(self, computer: Computer, config: str) -> None:
-        """Raises CniFailed when the file is missing or says nothing of CNI."""
-        self._computer = computer
+    def __init__(self, computer: Computer, conf_dir: str, bin_dirs: list[str]) -> None:
+        self._computer, self._conf_dir, self._bin_dirs = computer, conf_dir, bin_dirs
+
+    @classmethod
+    def of_containerd(cls, computer: Computer, config: str) -> Cni:
+        """As a config.toml of containerd says. Raises CniFailed when the file is missing or says nothing of CNI."""
         try:
             plugins = tomllib.loads(computer.drive.read(config).decode())["plugins"]
             cni = plugins[RUNTIME]["cni"]
-            self._conf_dir, self._bin_dirs = str(cni["conf_dir"]), [str(folder) for folder in cni["bin_dirs"]]
+            return cls(computer, str(cni["conf_dir"]), [str(folder) for folder in cni["bin_dirs"]])
         except (OSError, DriveError, KeyError, tomllib.TOMLDecodeError) as error:
             raise CniFailed(f"{config} does not say where CNI is: {error!r}") from error
 

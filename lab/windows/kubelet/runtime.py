@@ -16,12 +16,13 @@ import subprocess
 import threading
 import time
 import uuid
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ...images import IMAGES
 from ..computer import Computer
+from ..docker_engine import SANDBOX_NAME, Engine, Server
 from ..drive import DriveError
 from ..hcn_dataplane import Dataplane
 from ..hcn_emulator import Emulator
@@ -34,6 +35,9 @@ LOG = logging.getLogger(__name__)
 PROGRAM = "netcheck"
 """The one program of the lab's images."""
 COMPARTMENT_SECONDS = 20.0
+PIPE_SECONDS = 0.5
+PIPE_PROGRAM = Path(__file__).resolve().parents[1] / "docker_pipe.py"
+BUNDLES = r"C:\Program Files\ovn-k8s"
 
 
 class RuntimeFailed(Exception):
@@ -76,7 +80,9 @@ class Runtime:
         """Uid of the pod to where its containers see its volumes, and where these are."""
         self.logs = computer.wine.prefix.parent / "containers"
         self.cni: Cni | None = None
-        """None while containerd does not run."""
+        """None while containerd, or cri-dockerd, does not run."""
+        self.engine: Engine | None = None
+        """The Docker Engine, when it is the runtime."""
 
     def volumes(self, uid: str) -> Path:
         """Where the volumes of a pod are."""
@@ -88,9 +94,41 @@ class Runtime:
         """The work of containerd.exe. Raises Refused."""
         given = options(words[1:])
         try:
-            return Containerd(self, Cni(self._computer, given.get("config", "")))
+            return Containerd(self, Cni.of_containerd(self._computer, given.get("config", "")))
         except CniFailed as error:
             raise Refused(str(error)) from error
+
+    def serve_dockerd(self, words: list[str]) -> Dockerd:
+        """The work of dockerd.exe. Raises Refused."""
+        given = options(words[1:])
+        try:
+            settings = json.loads(self._computer.drive.read(given.get("config-file", "")))
+        except (OSError, DriveError, ValueError) as error:
+            raise Refused(f"dockerd cannot read its settings: {error!r}") from error
+        if settings.get("bridge") != "none" or settings.get("hosts") != ["npipe:////./pipe/docker_engine"]:
+            raise Refused(f"settings of dockerd that nobody has modelled: {settings}")
+        return Dockerd(self, self._computer)
+
+    def serve_cri_dockerd(self, words: list[str]) -> Containerd:
+        """The work of cri-dockerd.exe. Raises Refused."""
+        given = options(words[1:])
+        if given.get("network-plugin") != "cni" or "cni-conf-dir" not in given or "cni-bin-dir" not in given:
+            raise Refused("cri-dockerd has no network plugin")
+        return Containerd(self, Cni(self._computer, given["cni-conf-dir"], [given["cni-bin-dir"]]))
+
+    def new_engine(self) -> Engine:
+        """An Engine that HNS knows."""
+        model, lock = self._emulator.model, self._emulator.lock
+
+        def started(id_: str) -> None:
+            with lock:
+                model.container_started(id_)
+
+        def ended(id_: str) -> None:
+            with lock:
+                model.container_ended(id_)
+
+        return Engine(started, ended)
 
     def not_ready(self) -> str:
         """Why the runtime or the network of the node is not ready; empty when both are."""
@@ -104,7 +142,7 @@ class Runtime:
 
     def stop(self) -> None:
         """The machine goes down."""
-        self.cni = None
+        self.cni = self.engine = None
         for container in self.containers.values():
             container.process.kill()
         for container in self.containers.values():
@@ -116,12 +154,18 @@ class Runtime:
         """Make a pod's sandbox; its address. Raises CniFailed or RuntimeFailed, and leaves nothing then."""
         cni = self._running()
         searches = (f"{namespace}.svc.{domain}", f"svc.{domain}", domain)
-        network = self._hcn("HcnCreateNamespace", settings={"Type": "Host"})
-        sandbox = Sandbox(uuid.uuid4().hex * 2, namespace, name, uid, network, dns, searches)
+        if self.engine is None:
+            network = self._hcn("HcnCreateNamespace", settings={"Type": "Host"})
+            sandbox = Sandbox(uuid.uuid4().hex * 2, namespace, name, uid, network, dns, searches)
+        else:
+            id_ = self._docker_container(Sandbox("", namespace, name, uid, ""), SANDBOX_NAME)
+            sandbox = Sandbox(id_, namespace, name, uid, "", dns, searches, docker=True)
         self._remember(sandbox)
         try:
             address = cni.add(sandbox)
-            self._until_connected(network)
+            if sandbox.docker:
+                sandbox = replace(sandbox, network=self._docker_compartment(sandbox.id))
+            self._until_connected(sandbox.network)
         except (CniFailed, RuntimeFailed):
             self._remove(cni, sandbox)
             raise
@@ -134,6 +178,7 @@ class Runtime:
             container = self.containers.pop(key)
             container.process.kill()
             container.process.wait(10)
+            self._forget_docker_container(container.id)
         self.mounts.pop(uid, None)
         shutil.rmtree(self.volumes(uid), ignore_errors=True)
         if uid in self.sandboxes:
@@ -158,7 +203,10 @@ class Runtime:
         self._forget(sandbox)
 
     def _forget(self, sandbox: Sandbox) -> None:
-        self._hcn("HcnDeleteNamespace", sandbox.network)
+        if sandbox.docker:
+            self._forget_docker_container(sandbox.id)
+        else:
+            self._hcn("HcnDeleteNamespace", sandbox.network)
         self._remember_all_but(sandbox)
 
     def _running(self) -> Cni:
@@ -188,7 +236,13 @@ class Runtime:
         }
         with (self.logs / f"{sandbox.name}-{spec['name']}.log").open("ab") as log:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
-        container = Container(spec["name"], uuid.uuid4().hex * 2, process)
+        before = self.containers.get((uid, spec["name"]))
+        if before is not None:
+            self._forget_docker_container(before.id)
+        id_ = self._docker_container(sandbox, spec["name"]) if sandbox.docker else uuid.uuid4().hex * 2
+        container = Container(spec["name"], id_, process)
+        if sandbox.docker:
+            threading.Thread(target=self._tell_docker_of_end, args=(container,), daemon=True).start()
         self.containers[uid, spec["name"]] = container
         return container
 
@@ -209,6 +263,50 @@ class Runtime:
             place = shlex.quote(inside)
             lines.append(f"mkdir -p {place} && mount --bind {shlex.quote(str(here))} {place}")
         return ["unshare", "--mount", "--", "sh", "-c", " && ".join(lines) + ' && exec "$0" "$@"']
+
+    # ---- Docker: events of the Engine tell the service what to attach to the pod's endpoint
+
+    def _docker_container(self, sandbox: Sandbox, name: str) -> str:
+        """Create a container as cri-dockerd does, and let it run; its id. Raises RuntimeFailed."""
+        engine = self._engine()
+        labels = {
+            "io.kubernetes.pod.namespace": sandbox.namespace,
+            "io.kubernetes.pod.name": sandbox.name,
+            "io.kubernetes.pod.uid": sandbox.uid,
+            "io.kubernetes.container.name": name,
+            "io.kubernetes.docker.type": "container" if sandbox.id else "podsandbox",
+        }
+        if sandbox.id:
+            labels["io.kubernetes.sandbox.id"] = sandbox.id
+        id_ = engine.create(f"k8s_{name}_{sandbox.name}_{sandbox.namespace}_{sandbox.uid}", labels)
+        engine.start(id_)
+        return id_
+
+    def _engine(self) -> Engine:
+        if self.engine is None:
+            raise RuntimeFailed("the Docker Engine is down")
+        return self.engine
+
+    def _docker_compartment(self, id_: str) -> str:
+        """The HCN namespace in which a container is since it has the pod's endpoint."""
+        deadline = time.monotonic() + COMPARTMENT_SECONDS
+        while time.monotonic() < deadline:
+            with self._emulator.lock:
+                for endpoint in self._emulator.model.state.endpoints.values():
+                    if id_ in endpoint.get("SharedContainers", ()):
+                        return str(endpoint["HostComputeNamespace"]).lower()
+            time.sleep(0.1)
+        raise RuntimeFailed("nobody has given the sandbox an endpoint")
+
+    def _forget_docker_container(self, id_: str) -> None:
+        if self.engine is not None and id_ in self.engine.containers:
+            self.engine.remove(id_)
+
+    def _tell_docker_of_end(self, container: Container) -> None:
+        code = container.process.wait()
+        engine = self.engine
+        if engine is not None and container.id in engine.containers:
+            engine.die(container.id, code if code >= 0 else 128 - code)
 
     def _program(self, word: str) -> str:
         if word not in (PROGRAM, f"/bin/{PROGRAM}"):
@@ -260,8 +358,51 @@ class Runtime:
             self._file.write_text(json.dumps([item for item in self._stored() if item["id"] != sandbox.id]))
 
 
+class Dockerd:
+    """The Docker Engine: its API on the named pipe, which the bundle's Python serves under Wine."""
+
+    def __init__(self, runtime: Runtime, computer: Computer) -> None:
+        self._runtime = runtime
+        self._computer = computer
+
+    def run(self, stop: threading.Event) -> None:
+        """Be there. Containers outlive it, as they do not with the real one's default."""
+        runtime = self._runtime
+        engine = runtime.engine or runtime.new_engine()
+        runtime.engine = engine
+        with Server(engine) as server:
+            threading.Thread(target=server.serve_forever, args=(0.5,), name="docker", daemon=True).start()
+            pipe: subprocess.Popen[bytes] | None = None
+            try:
+                while not stop.wait(PIPE_SECONDS):
+                    if pipe is None or pipe.poll() is not None:
+                        pipe = self._pipe(server.port)
+            finally:
+                engine.cut()
+                if pipe is not None:
+                    pipe.kill()
+                    pipe.wait(20)
+                server.shutdown()
+
+    def _pipe(self, port: int) -> subprocess.Popen[bytes] | None:
+        """None while no bundle with a Python is on the machine."""
+        bundles = sorted(self._computer.drive.place(BUNDLES).glob("*/python.exe"))
+        if not bundles:
+            return None
+        python = "C:\\" + str(bundles[-1].relative_to(self._computer.drive.root)).replace("/", "\\")
+        # Python for Windows wants pipes: it dies when one of the three is a file.
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            ["wine", python, f"Z:{PIPE_PROGRAM}", str(port)],
+            env=self._computer.wine.environment,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=subprocess.STDOUT,
+        )
+
+
 class Containerd:
-    """The service: while it runs, the kubelet has a runtime."""
+    """The service that the kubelet speaks to: while it runs, there is a runtime."""
 
     def __init__(self, runtime: Runtime, cni: Cni) -> None:
         self._runtime = runtime

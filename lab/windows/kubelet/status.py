@@ -66,7 +66,7 @@ def node_status(settings: Settings, not_ready: str, boot: str, since: Mapping[st
         "nodeInfo": {
             "architecture": "amd64",
             "bootID": boot,
-            "containerRuntimeVersion": "containerd://2.3.7",
+            "containerRuntimeVersion": "docker://28.5.2" if "docker" in settings.endpoint else "containerd://2.3.7",
             "kernelVersion": f"{BUILD}.2762",
             "kubeProxyVersion": VERSION,
             "kubeletVersion": VERSION,
