@@ -14,7 +14,6 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pywintypes
 import servicemanager
@@ -35,6 +34,9 @@ from .docker_service import DockerPipe
 from .folders import data_folder, private
 from .hcn_library import HcnLibrary
 from .logical_ports import LogicalPorts
+from .machine.errors import MachineError
+from .machine.service_control import ServiceControl
+from .machine.services import Service as Registration
 from .nodes import Nodes
 from .pod_endpoint import Endpoints
 from .pod_network import PodNetwork
@@ -46,7 +48,6 @@ NAME = "ovn-k8s"
 DISPLAY_NAME = "ovn-k8s: pod network of this node"
 DESCRIPTION = "Keeps the HNS networks of this Kubernetes node and gives pods their endpoints."
 RESTART_MS = (1_000, 5_000, 30_000)
-FORGET_FAILURES_SECONDS = 3600
 STOP_SECONDS = 10.0
 LOG_BYTES, LOG_FILES = 5 << 20, 5
 
@@ -181,49 +182,20 @@ class Service(win32serviceutil.ServiceFramework):  # type: ignore[misc]
 
 
 def install(depends: list[str]) -> None:
-    """Register the service, or bring it up to date. It is not started."""
-    command = f'"{Path(sys.executable)}" -m ovn_k8s.windows.service'
-    manager = win32service.OpenSCManager(None, None, win32service.SC_MANAGER_ALL_ACCESS)
-    own, auto, normal = (
-        win32service.SERVICE_WIN32_OWN_PROCESS,
-        win32service.SERVICE_AUTO_START,
-        win32service.SERVICE_ERROR_NORMAL,
+    """Register the service, or bring it up to date. It is not started. Raises MachineError."""
+    wanted = Registration(
+        NAME,
+        command=f'"{Path(sys.executable)}" -m ovn_k8s.windows.service',
+        display_name=DISPLAY_NAME,
+        description=DESCRIPTION,
+        depends=tuple(depends),
+        recovery_ms=RESTART_MS,
     )
-    access = win32service.SERVICE_ALL_ACCESS
-    try:
-        try:
-            service = win32service.OpenService(manager, NAME, access)
-        except pywintypes.error as error:
-            if error.winerror != winerror.ERROR_SERVICE_DOES_NOT_EXIST:
-                raise
-            service = win32service.CreateService(
-                manager, NAME, DISPLAY_NAME, access, own, auto, normal, command, None, 0, depends or None, None, None
-            )
-        else:
-            win32service.ChangeServiceConfig(
-                service, own, auto, normal, command, None, 0, depends or None, None, None, DISPLAY_NAME
-            )
-        try:
-            win32service.ChangeServiceConfig2(service, win32service.SERVICE_CONFIG_DESCRIPTION, DESCRIPTION)
-            _recover_by_restart(service)
-        finally:
-            win32service.CloseServiceHandle(service)
-    finally:
-        win32service.CloseServiceHandle(manager)
-
-
-def _recover_by_restart(service: Any) -> None:
-    actions = [(win32service.SC_ACTION_RESTART, milliseconds) for milliseconds in RESTART_MS]
-    failure = {"ResetPeriod": FORGET_FAILURES_SECONDS, "RebootMsg": "", "Command": "", "Actions": actions}
-    try:
-        win32service.ChangeServiceConfig2(service, win32service.SERVICE_CONFIG_FAILURE_ACTIONS, failure)
-        # Also when it ends by itself with an error, not only when it crashes.
-        win32service.ChangeServiceConfig2(service, win32service.SERVICE_CONFIG_FAILURE_ACTIONS_FLAG, True)
-    except pywintypes.error as error:
-        # Wine's service control manager has no recovery.
-        if error.winerror != winerror.ERROR_INVALID_LEVEL:
-            raise
-        print("this service control manager does not restart services that fail", file=sys.stderr)
+    control = ServiceControl()
+    if control.settings(NAME) is None:
+        control.create(wanted)
+    else:
+        control.change(wanted)
 
 
 def remove() -> None:
@@ -244,7 +216,11 @@ def main() -> int:
         servicemanager.StartServiceCtrlDispatcher()
         return 0
     if arguments[0] == "install" and all(word == "--depends" for word in arguments[1::2]):
-        install(arguments[2::2])
+        try:
+            install(arguments[2::2])
+        except MachineError as error:
+            print(error, file=sys.stderr)
+            return 1
         return 0
     if arguments == ["remove"]:
         remove()

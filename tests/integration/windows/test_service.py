@@ -177,6 +177,31 @@ def test_pods_in_a_row_leave_no_handle(node: Node) -> None:
     assert node.windows.model.handles == {}
 
 
+RECOVERY = """
+import json
+import win32service
+from ovn_k8s.windows import service
+
+told = []
+real = win32service.ChangeServiceConfig2
+def change(handle, level, value):
+    told.append([level, value])
+    real(handle, level, value)
+win32service.ChangeServiceConfig2 = change
+service.install([])
+levels = [win32service.SERVICE_CONFIG_FAILURE_ACTIONS, win32service.SERVICE_CONFIG_FAILURE_ACTIONS_FLAG]
+print(json.dumps([levels, told]))
+"""
+
+
+def test_recovery_is_asked_for(node: Node) -> None:
+    (actions, flag), told = node.windows.script(RECOVERY)
+    settings = dict(map(tuple, told))
+    assert settings[actions]["Actions"] == [[1, 1_000], [1, 5_000], [1, 30_000]]
+    assert settings[actions]["ResetPeriod"] == 3600
+    assert settings[flag] is True
+
+
 def test_a_restart_of_the_machine_brings_the_networks_back(node: Node) -> None:
     node.start()
     node.windows.machine.stop()
