@@ -295,6 +295,16 @@ def test_nothing_is_torn_down_while_the_api_server_is_away(lab: Lab) -> None:
     lab.kubectl("delete", "pods", "-l", "test=watcher", "--wait=true", "--grace-period=0", seconds=120)
 
 
+def test_docker_does_the_same(lab: Lab) -> None:
+    assert lab.play("reset.yml", "--limit", "win1", "-e", "reset_confirm=yes").status == 0
+    docker = ("--limit", "win1", "-e", "windows_runtime=docker")
+    assert lab.play("site.yml", *docker).status == 0
+    assert lab.play("site.yml", *docker).hosts["win1"]["changed"] == 0
+    node = json.loads(lab.kubectl("get", "node", "win1", "-o", "json"))
+    assert node["status"]["nodeInfo"]["containerRuntimeVersion"].startswith("docker://")
+    test_containers_of_a_windows_pod_share_one_address_and_services_reach_them(lab)
+
+
 def test_reset_asks_first(lab: Lab) -> None:
     run = lab.play("reset.yml", "-e", "reset_confirm=no")
     assert run.status != 0
