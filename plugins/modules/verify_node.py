@@ -155,8 +155,10 @@ def start_server(node: str, address: str, port: int, lifetime: int) -> str:
     return ""
 
 
-def talk_to_pods(node: str, pods: list[Pod], port: int, attempts: int, settings: NodeSettings | None) -> list[Result]:
-    """TCP and UDP with a pod of each worker; it should see the address of the node's own port."""
+def talk_to_pods(
+    node: str, address: str, pods: list[Pod], port: int, attempts: int, settings: NodeSettings | None
+) -> list[Result]:
+    """TCP and UDP with a pod of each worker; it should see the node's own port, on the same node the node's address."""
     near = {node, *partners([node, *sorted({pod.node for pod in pods} - {node})])[node]}
     pods = [pod for pod in pods if pod.number == 0 and pod.node in near]
     asked = ask_many([(protocol, pod.address, port) for pod in pods for protocol in ("tcp", "udp")], attempts)
@@ -169,7 +171,7 @@ def talk_to_pods(node: str, pods: list[Pod], port: int, attempts: int, settings:
             "dialogue",
             (("tcp",), ("udp",)),
             hostname=pod.name,
-            clients=(str(settings.address),) if settings else (),
+            clients=(address if pod.node == node else str(settings.address),) if settings else (),
             hint=f"on {node}: ip route get {pod.address}; ovs-vsctl show; journalctl -u ovn-controller",
         )
         results.append(judge(probe, asked[2 * place : 2 * place + 2]))
@@ -194,7 +196,7 @@ def check(module: AnsibleModule) -> dict[str, Any]:
         hint = "run site.yml for this node"
         results.append(Result("routes", node, options["settings"], FAILED, f"cannot be read: {error}", hint))
     pods = [Pod(item["name"], item["node"], item["address"], int(item["number"])) for item in options["pods"]]
-    results += talk_to_pods(node, pods, options["pod_port"], options["attempts"], settings)
+    results += talk_to_pods(node, options["address"], pods, options["pod_port"], options["attempts"], settings)
     return {
         "changed": True,
         "results": [result.as_dict() for result in results],
