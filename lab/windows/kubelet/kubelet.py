@@ -177,7 +177,7 @@ class Kubelet:
         if pod["metadata"].get("deletionTimestamp") or uid not in self._runtime.sandboxes:
             return True
         state = self._states.get(uid)
-        if state is None or self._told.get(uid) != status.pod_status(pod, self._settings, state):
+        if state is None or not self._is_known(pod, status.pod_status(pod, self._settings, state)):
             return True
         return any(not self._runs(uid, spec["name"]) for spec in pod["spec"]["containers"])
 
@@ -269,10 +269,18 @@ class Kubelet:
             for kept in (self._pods, self._states, self._told, self._retry):
                 kept.pop(uid, None)
 
+    def _is_known(self, pod: Document, document: Document) -> bool:
+        """Whether the API server says what we say: we may not have told it, or it gave the node up meanwhile."""
+        ready, said = (
+            {one["type"]: one["status"] for one in found.get("conditions", ())}.get("Ready")
+            for found in (document, pod.get("status", {}))
+        )
+        return self._told.get(_uid(pod)) == document and said == ready
+
     def _tell(self, pod: Document, state: PodState) -> None:
         document = status.pod_status(pod, self._settings, state)
         uid, metadata = _uid(pod), pod["metadata"]
-        if self._told.get(uid) == document:
+        if self._is_known(pod, document):
             return
         path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}/status"
         try:
