@@ -17,6 +17,10 @@ from .config import INTEGRATION_BRIDGE, NodeConfig
 TABLES = ("Open_vSwitch", "Bridge", "Port", "Interface")
 
 
+HYBRID_OVERLAY_OWNER = "hybrid-overlay"
+"""The owner of br-ext and what belongs to it; the node agent makes them, and they go with the node's place."""
+
+
 def desired_rows(config: NodeConfig, actual: Database, *, uplink_mac: str, uplink_mtu: int) -> Iterator[Row]:
     """The rows. `uplink_mac` and `uplink_mtu` are those of the underlay NIC, and not used without one.
 
@@ -55,7 +59,7 @@ def desired_rows(config: NodeConfig, actual: Database, *, uplink_mac: str, uplin
 
 def is_ours(config: NodeConfig, owner: str) -> bool:
     """Whether `remove` takes away rows of this owner: the node's own and its pods'."""
-    return owner == node_owner(config.node_name) or owner.startswith(OWNER_PREFIX)
+    return owner == HYBRID_OVERLAY_OWNER or owner == node_owner(config.node_name) or owner.startswith(OWNER_PREFIX)
 
 
 def _bridge(

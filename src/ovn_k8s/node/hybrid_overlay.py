@@ -23,6 +23,7 @@ from ovn_k8s.core.hybrid_flows import COOKIE, hybrid_flows
 from ovn_k8s.core.hybrid_overlay import VXLAN_PORT, BridgeFacts, bridge_facts, port_name
 from ovn_k8s.core.plan import Plan, plan
 from ovn_k8s.core.rows import MapPatch, Parent, Ref, Row
+from ovn_k8s.host.bridges import HYBRID_OVERLAY_OWNER as OWNER
 from ovn_k8s.host.config import INTEGRATION_BRIDGE, NodeConfig
 from ovn_k8s.openflow.channel import Channel, ChannelError
 from ovn_k8s.ovsdb.client import Client
@@ -35,7 +36,6 @@ BRIDGE = "br-ext"
 OUTER, INNER, VXLAN = "ext", "int", "ext-vxlan"
 """The patch port on br-ext, the one on br-int, and the tunnel; names as ovn-kubernetes has them."""
 
-OWNER = "hybrid-overlay"
 TABLES = ("Open_vSwitch", "Bridge", "Port", "Interface")
 CHECK_SECONDS = 5
 """How often the flows are looked at when nothing is known to have changed."""
