@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ovn_k8s.host import subnet_record
+from ovn_k8s.host.bridges import HYBRID_OVERLAY_OWNER, is_ours
 from ovn_k8s.host.config import ConfigError, load, parse
 
 DOCUMENT: dict[str, Any] = {
@@ -96,3 +97,9 @@ def test_a_subnet_that_the_file_does_not_say_is_the_recorded_one(tmp_path: Path)
         load(path, record)
     path.write_text(text + 'node_subnet = "10.244.1.0/24"\n')
     assert str(load(path, record).subnet) == "10.244.1.0/24"
+
+
+def test_what_the_hybrid_overlay_made_goes_with_the_nodes_place() -> None:
+    config = parse(DOCUMENT)
+    assert is_ours(config, HYBRID_OVERLAY_OWNER)
+    assert not is_ours(config, "somebody")
