@@ -15,6 +15,12 @@ from ..core.rows import Ref, Row, SetPatch
 from .forms import Form, between, joined
 from .kind import Children, Item, Kind, Option, external_ids, in_map, raw_map
 
+HEALTH_CHECK_OPTIONS = {
+    "interval": "Seconds between two checks.",
+    "timeout": "Seconds after which a check has failed.",
+    "success_count": "Successes in a row after which a backend is up again.",
+    "failure_count": "Failures in a row after which a backend is down.",
+}
 ENDPOINT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9.]+):(\d+)")
 
 
@@ -118,27 +124,9 @@ KIND = Kind(
                 ("vip",),
                 (
                     Option("vip", "The virtual address, as in C(vips).", needed=True),
-                    in_map("options", "interval", "Seconds between two checks.", type="int", form=between(1, 2**31)),
-                    in_map(
-                        "options",
-                        "timeout",
-                        "Seconds after which a check has failed.",
-                        type="int",
-                        form=between(1, 2**31),
-                    ),
-                    in_map(
-                        "options",
-                        "success_count",
-                        "Successes in a row after which a backend is up again.",
-                        type="int",
-                        form=between(1, 2**31),
-                    ),
-                    in_map(
-                        "options",
-                        "failure_count",
-                        "Failures in a row after which a backend is down.",
-                        type="int",
-                        form=between(1, 2**31),
+                    *(
+                        in_map("options", name, description, type="int", form=between(1, 2**31))
+                        for name, description in HEALTH_CHECK_OPTIONS.items()
                     ),
                 ),
             ),

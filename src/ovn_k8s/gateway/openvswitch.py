@@ -11,11 +11,11 @@ from ovn_k8s.core.gateway_announcement import CMS_OPTIONS, Announcement, with_an
 from ovn_k8s.core.plan import Plan, plan
 from ovn_k8s.core.rows import MapPatch, Parent, Ref, Row
 from ovn_k8s.core.topology import gateway_owner
+from ovn_k8s.host.config import INTEGRATION_BRIDGE
 from ovn_k8s.ovsdb.monitor import Monitor
 from ovn_k8s.ovsdb.remote import parse_remotes
 from ovn_k8s.ovsdb.replica import Replica
 
-INTEGRATION_BRIDGE = "br-int"
 _TABLES = {
     "Open_vSwitch": Monitor(("bridges", "external_ids")),
     "Bridge": Monitor(("name", "ports", "external_ids", "datapath_type")),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from ovn_k8s.core.database import Database
 from ovn_k8s.core.plan import Plan, plan
 from ovn_k8s.core.rows import MapPatch, Parent, Ref, Row
+from ovn_k8s.host.config import INTEGRATION_BRIDGE
 from ovn_k8s.host.words import in_words
 from ovn_k8s.ovsdb.client import Client
 from ovn_k8s.ovsdb.remote import parse_remotes
@@ -18,7 +19,6 @@ from .errors import UplinkError
 from .record import Record
 
 TABLES = ("Open_vSwitch", "Bridge", "Port", "Interface")
-INTEGRATION_BRIDGE = "br-int"
 
 
 def owner(nic: str) -> str:

@@ -47,10 +47,8 @@ class ExitHandler:
 
     def wish(self, key: Key, database: Database) -> Wish:
         """The route; nothing when there is no such gateway."""
-        router, port = (
-            cluster_router(database),
-            database.find("Logical_Router_Port", join_port(gateway_router(key.name))),
-        )
+        router = cluster_router(database)
+        port = database.find("Logical_Router_Port", join_port(gateway_router(key.name)))
         if not router or port is None or port.owner != gateway_owner(key.name):
             return NOTHING
         address = IPv4Interface(min(port.columns["networks"])).ip
