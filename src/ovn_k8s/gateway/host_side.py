@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -22,10 +21,9 @@ from pyroute2.netlink.exceptions import NetlinkError
 from ovn_k8s.core.addresses import mac_for
 from ovn_k8s.core.gateway_flows import SharedBridge
 from ovn_k8s.netlink.links import RT_SCOPE_LINK, LinkError, Netlink, Route
+from ovn_k8s.netlink.packet_filter import GATEWAY_TABLE, FilterError, load
 
-TABLE = "ovn_k8s_gateway"
 _NUD_PERMANENT = 0x80
-_TIMEOUT_S = 10
 
 
 class HostSideError(Exception):
@@ -55,12 +53,12 @@ def rules(wanted: HostSide) -> str:
 
 def _lines(wanted: HostSide) -> Iterator[str]:
     for family in ("ip", "netdev"):
-        yield f"add table {family} {TABLE}"
-        yield f"delete table {family} {TABLE}"
+        yield f"add table {family} {GATEWAY_TABLE}"
+        yield f"delete table {family} {GATEWAY_TABLE}"
     if wanted.addresses:
         first, last = wanted.node_ports
         addresses = ", ".join(map(str, wanted.addresses))
-        yield f"table ip {TABLE} {{"
+        yield f"table ip {GATEWAY_TABLE} {{"
         yield "  chain output {"
         yield "    type nat hook output priority -100; policy accept;"
         ports = f"th dport {first}-{last}"
@@ -68,29 +66,23 @@ def _lines(wanted: HostSide) -> Iterator[str]:
         yield "  }"
         yield "}"
     if wanted.silent:
-        yield f"table netdev {TABLE} {{"
+        yield f"table netdev {GATEWAY_TABLE} {{"
         yield "  chain wire {"
         yield f'    type filter hook ingress device "{wanted.silent}" priority 0; policy drop;'
         yield "  }"
         yield "}"
 
 
-def hear_again(run: Callable[[str], None] | None = None) -> None:
-    """Let the kernel have the frames of its NIC again, which is in the bridge no longer.
-
-    Raises:
-        HostSideError: nft refused, or is not there; then there is nothing to take away.
-    """
-    (run or _nft)(f"add table netdev {TABLE}\ndelete table netdev {TABLE}\n")
-
-
-def apply(wanted: HostSide, bridge: str, handle: Netlink, run: Callable[[str], None] | None = None) -> None:
+def apply(wanted: HostSide, bridge: str, handle: Netlink, run: Callable[[str], None] = load) -> None:
     """Make it so. `run` takes the rules, by default nft does.
 
     Raises:
         HostSideError: the kernel or nft refused.
     """
-    (run or _nft)(rules(wanted))
+    try:
+        run(rules(wanted))
+    except FilterError as error:
+        raise HostSideError(str(error)) from None
     link = handle.link(bridge)
     if link is None or not wanted.addresses:
         return
@@ -103,14 +95,3 @@ def apply(wanted: HostSide, bridge: str, handle: Netlink, run: Callable[[str], N
             )
     except (LinkError, NetlinkError) as error:
         raise HostSideError(f"{bridge}: {wanted.alias}: {error}") from error
-
-
-def _nft(text: str) -> None:
-    try:
-        subprocess.run(["nft", "-f", "-"], input=text, text=True, capture_output=True, check=True, timeout=_TIMEOUT_S)
-    except FileNotFoundError:
-        raise HostSideError("nft is not there; the package nftables has it") from None
-    except subprocess.TimeoutExpired:
-        raise HostSideError(f"nft: no end within {_TIMEOUT_S} s") from None
-    except subprocess.CalledProcessError as error:
-        raise HostSideError(f"nft: {error.stderr.strip().splitlines()[0] if error.stderr else error}") from None

@@ -4,14 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from ovn_k8s.core.database import Database
 from ovn_k8s.core.gateway_announcement import CMS_OPTIONS, Announcement, with_announcement
 from ovn_k8s.core.plan import Plan, plan
-from ovn_k8s.core.rows import MapPatch, Parent, Ref, Row
-from ovn_k8s.core.topology import gateway_owner
-from ovn_k8s.host.config import INTEGRATION_BRIDGE
+from ovn_k8s.core.rows import MapPatch, Row
+from ovn_k8s.host.bridges import patch_rows
 from ovn_k8s.ovsdb.monitor import Monitor
 from ovn_k8s.ovsdb.remote import parse_remotes
 from ovn_k8s.ovsdb.replica import Replica
@@ -22,17 +21,6 @@ _TABLES = {
     "Port": Monitor(("name", "interfaces", "external_ids")),
     "Interface": Monitor(("name", "type", "options", "external_ids", "ofport", "error")),
 }
-
-
-def patch_rows(bridge: str, node: str) -> Iterator[Row]:
-    """The pair of patch ports; the one on br-int is the gateway router's way out, logical port <bridge>_<node>."""
-    owner = gateway_owner(node)
-    outer, inner = f"k8s-patch-{bridge}-{INTEGRATION_BRIDGE}", f"k8s-patch-{INTEGRATION_BRIDGE}-{bridge}"
-    logical = {"iface-id": f"{bridge}_{node}"}
-    for name, peer, holder, ids in ((outer, inner, bridge, {}), (inner, outer, INTEGRATION_BRIDGE, logical)):
-        columns = {"type": "patch", "options": {"peer": peer}, "external_ids": MapPatch(ids)}
-        yield Row("Interface", name, columns, owner)
-        yield Row("Port", name, {"interfaces": [Ref("Interface", name)]}, owner, Parent("Bridge", holder, "ports"))
 
 
 def announcement_row(actual: Database, announcement: Announcement) -> Row | None:

@@ -10,7 +10,7 @@ from typing import Any
 from ovn_k8s.core.database import Database
 from ovn_k8s.core.pods import OWNER_PREFIX
 from ovn_k8s.core.rows import MapPatch, Parent, Ref, Row
-from ovn_k8s.core.topology import node_owner
+from ovn_k8s.core.topology import gateway_owner, node_owner
 
 from .config import INTEGRATION_BRIDGE, NodeConfig
 
@@ -55,6 +55,19 @@ def desired_rows(config: NodeConfig, actual: Database, *, uplink_mac: str, uplin
     if config.gateway_interface:
         gateway = {"external_ids": MapPatch({"iface-id": config.gateway_port})}
         yield from _port(config.gateway_interface, INTEGRATION_BRIDGE, gateway, owner)
+
+
+def patch_rows(bridge: str, node: str) -> Iterator[Row]:
+    """The pair of patch ports between a gateway's bridge and the integration bridge.
+
+    The one on the integration bridge is the gateway router's way out, logical port <bridge>_<node>.
+    """
+    owner = gateway_owner(node)
+    outer, inner = f"k8s-patch-{bridge}-{INTEGRATION_BRIDGE}", f"k8s-patch-{INTEGRATION_BRIDGE}-{bridge}"
+    logical = {"iface-id": f"{bridge}_{node}"}
+    for name, peer, holder, ids in ((outer, inner, bridge, {}), (inner, outer, INTEGRATION_BRIDGE, logical)):
+        columns = {"type": "patch", "options": {"peer": peer}, "external_ids": MapPatch(ids)}
+        yield from _port(name, holder, columns, owner)
 
 
 def is_ours(config: NodeConfig, owner: str) -> bool:

@@ -18,9 +18,9 @@ from ovn_k8s.core.layout import TABLES, Request, WantedGateway, WantedNode, lay_
 from ovn_k8s.core.plan import Plan, plan
 from ovn_k8s.core.rows import Row
 from ovn_k8s.core.topology import CLUSTER_ROUTER_KEY, gateway_owner
-from ovn_k8s.gateway.openvswitch import patch_rows
 from ovn_k8s.host.apply import apply
 from ovn_k8s.host.bridges import TABLES as TABLES_OF_BRIDGES
+from ovn_k8s.host.bridges import patch_rows
 from ovn_k8s.host.config import DEFAULT_OVS_REMOTE, parse
 from ovn_k8s.host.errors import HostError
 from ovn_k8s.host.words import in_words

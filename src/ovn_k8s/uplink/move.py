@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from ovn_k8s.gateway.host_side import HostSideError, hear_again
 from ovn_k8s.netlink import host_stack
+from ovn_k8s.netlink.packet_filter import FilterError, hear_again
 from ovn_k8s.ovsdb.client import Client
 
 from . import openvswitch
@@ -215,7 +215,7 @@ class Machine:
         if not within(APPEAR_SECONDS, lambda: self.kernel.interface(record.bridge) is None):
             raise UplinkError(f"interface {record.bridge} is still there; is ovs-vswitchd running?")
         nic = self.required(record.nic)
-        with contextlib.suppress(HostSideError):  # without nft there is no filter
+        with contextlib.suppress(FilterError):  # without nft there is no filter
             hear_again()
         write_settings(nic.name, record.facts.settings)
         self.kernel.set_up(nic)

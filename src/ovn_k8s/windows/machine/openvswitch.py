@@ -18,6 +18,7 @@ from ovn_k8s.core.errors import PlanError
 from ovn_k8s.core.plan import plan
 from ovn_k8s.core.rows import OWNER_KEY, MapPatch, Parent, Ref, Row
 from ovn_k8s.core.topology import node_owner
+from ovn_k8s.host.config import INTEGRATION_BRIDGE
 from ovn_k8s.ovsdb.client import Client
 from ovn_k8s.ovsdb.errors import OvsdbError
 from ovn_k8s.ovsdb.remote import parse_remotes
@@ -27,7 +28,6 @@ from .files import Change
 
 DATABASE = "Open_vSwitch"
 TABLES = ("Open_vSwitch", "Bridge", "Port", "Interface")
-INTEGRATION_BRIDGE = "br-int"
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ _STARTS = {"auto": win32service.SERVICE_AUTO_START, "manual": win32service.SERVI
 _STARTS["delayed"] = _STARTS["auto"]
 _GONE = (winerror.ERROR_SERVICE_DOES_NOT_EXIST, winerror.ERROR_SERVICE_MARKED_FOR_DELETE)
 _UNKNOWN = (winerror.ERROR_INVALID_LEVEL, winerror.ERROR_CALL_NOT_IMPLEMENTED, winerror.ERROR_NOT_SUPPORTED)
-"""What Wine says about settings that it does not keep."""
+"""What a service control manager says about settings that it does not keep."""
 
 
 class ServiceControl:
