@@ -13,6 +13,9 @@ from ipaddress import IPv4Address, IPv4Network
 
 LOCAL = 0xFFFFFFFE
 """OFPP_LOCAL of OpenFlow 1.1 and later: the interface of the bridge's own name."""
+NORMAL = 0xFFFFFFFA
+"""OFPP_NORMAL: forward as a learning switch does."""
+_PORT_NAMES = {LOCAL: "LOCAL", NORMAL: "NORMAL"}
 
 ETH_IPV4, ETH_ARP, ETH_IPV6 = 0x0800, 0x0806, 0x86DD
 ICMP, TCP, UDP, SCTP = 1, 6, 17, 132
@@ -184,7 +187,7 @@ def match_text(match: Match) -> list[str]:
 def action_text(action: Action) -> str:
     """One action as ovs-ofctl writes it."""
     if isinstance(action, Output):
-        return port_text(action.port) if action.port == LOCAL else f"output:{action.port}"
+        return port_text(action.port) if action.port in _PORT_NAMES else f"output:{action.port}"
     if isinstance(action, SetField):
         return f"set_field:{action.value}->{action.field}"
     if isinstance(action, Goto):
@@ -205,8 +208,8 @@ def action_text(action: Action) -> str:
 
 
 def port_text(port: int) -> str:
-    """A port number, or LOCAL."""
-    return "LOCAL" if port == LOCAL else str(port)
+    """A port number, or the name of a reserved one."""
+    return _PORT_NAMES.get(port, str(port))
 
 
 def _network(network: IPv4Network | None) -> str | None:

@@ -22,6 +22,7 @@ from ovn_k8s.core.gateway_flows import COOKIE, EXTERNAL_LIFETIME_S, SharedBridge
 from ovn_k8s.core.openflow import Flow
 from ovn_k8s.daemon.log import fields
 from ovn_k8s.netlink.links import LinkError, Netlink
+from ovn_k8s.netlink.packet_filter import FilterError, hear_again
 from ovn_k8s.openflow.channel import Channel, ChannelError
 from ovn_k8s.ovsdb.errors import OvsdbError
 
@@ -79,6 +80,7 @@ class Helper:
         self._openvswitch = OpenVSwitch(config.openvswitch, self._wakeup.set)
         self._router = RouterAddress(config, self._wakeup.set) if config.southbound else None
         self._host_side: HostSide | None = None
+        self._filters = True  # an earlier run of the helper may have left one
         self._stopping = False
         self._said: dict[str, float] = {}
 
@@ -104,6 +106,7 @@ class Helper:
             except ChannelError as error:
                 self._problem([str(error)])
                 self.measures.failures.add(value="openflow")
+                self._let_go()
             self.status.connected = False
             if not self._stopping:
                 self._wait([], delay)
@@ -147,6 +150,7 @@ class Helper:
             facts = read_facts(self.config, self._netlink, channel.ports(), logical)
         except (NotReady, LinkError) as error:
             self._problem([str(error)])
+            self._let_go()
             return None
         problems = []
         if facts.bridge.pods is None:
@@ -203,7 +207,23 @@ class Helper:
             self._problem([*self.status.problems, str(error)])
             return
         self._host_side = wanted
+        self._filters = bool(wanted.silent)
         LOG.info("packet filter and route brought up to date")
+
+    def _let_go(self) -> None:
+        """Let the kernel have the frames of a NIC that is in the bridge no longer.
+
+        Whoever takes it out does that too, but a filter that is just being written here would come after.
+        """
+        if not self._filters or not self._openvswitch.lacks(self.config.bridge, self.config.interface):
+            return
+        try:
+            hear_again()
+        except FilterError as error:
+            LOG.warning("%s", error)
+            return
+        self._host_side, self._filters = None, False
+        LOG.info("%s is not in %s: the kernel hears it", self.config.interface, self.config.bridge)
 
     def _converge(self, announcement: Announcement | None) -> None:
         try:

@@ -60,6 +60,15 @@ class OpenVSwitch:
             row = self._replica.database.find("Bridge", bridge)
             return bool(row and row.columns["datapath_type"] == "netdev")
 
+    def lacks(self, bridge: str, interface: str) -> bool:
+        """Whether the bridge is not there, or does not have this port; False while that is not known."""
+        if not self._replica.synced:
+            return False
+        with self._replica.lock:
+            database = self._replica.database
+            row, port = database.find("Bridge", bridge), database.find("Port", interface)
+            return not (row and port and port.uuid in row.columns["ports"])
+
     def converge(self, bridge: str, node: str, announcement: Announcement | None) -> int:
         """Make the rows what they shall be; the number of changes. Without connection nothing is done.
 

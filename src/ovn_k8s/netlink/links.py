@@ -251,8 +251,8 @@ class Netlink:
             self._socket.route("replace", **request)
 
     def delete_route(self, link: Link, route: Route) -> None:
-        """Remove a route; one that is not there is no error."""
-        request: dict[str, Any] = {"dst": route.destination, "oif": link.index}
+        """Remove a route; one that is not there is no error. Of another scope it is another route."""
+        request: dict[str, Any] = {"dst": route.destination, "oif": link.index, "scope": route.scope}
         if route.gateway:
             request["gateway"] = route.gateway
         if route.metric:

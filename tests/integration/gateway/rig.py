@@ -70,12 +70,16 @@ class Gateway:
         for setting, value in SILENT.items():
             family, name = setting.split("/")
             self.node.enter("sysctl", "-qw", f"net.{family}.conf.{NIC}.{name}={value}")
-        self.node.vsctl("add-br", BRIDGE, "--", "set", "bridge", BRIDGE, "datapath_type=netdev", "fail_mode=standalone",
-                        f"other_config:hwaddr={MAC}", "--", "add-port", BRIDGE, NIC)  # fmt: skip
-        self.configure_bridge()
+        self.make_bridge()
         self.lay_out(ADDRESS)
         eventually(lambda: "br-int" in self.node.vsctl("list-br"), "br-int exists")
         self._add_pod()
+
+    def make_bridge(self) -> None:
+        """Have the NIC in its bridge."""
+        self.node.vsctl("add-br", BRIDGE, "--", "set", "bridge", BRIDGE, "datapath_type=netdev", "fail_mode=standalone",
+                        f"other_config:hwaddr={MAC}", "--", "add-port", BRIDGE, NIC)  # fmt: skip
+        self.configure_bridge()
 
     def configure_bridge(self) -> None:
         """What a network manager does whenever the interface appears: with the userspace datapath it goes with OVS."""

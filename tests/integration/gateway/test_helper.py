@@ -112,6 +112,34 @@ def test_without_helper_everybody_is_reachable(gateway: rig.Gateway, helper: rig
         assert not traffic.eventually(namespace, "tcp", address, port).error
 
 
+def test_clear_leaves_a_switch_also_when_all_flows_were_deleted(
+    gateway: rig.Gateway, helper: rig.Helper, traffic: Traffic
+) -> None:
+    """By hand, and with them the one that makes a bridge without controller a switch, which nobody puts back."""
+    gateway.ofctl("del-flows")
+    eventually(helper.flows, "the flows are back")
+    talk = session(traffic, 3)
+    helper.stop()
+    assert "is a switch again" in helper.command("clear")
+    assert helper.flows() == []
+    assert "169.254.169" not in gateway.node.enter("ip", "route")
+    assert not talk.result().error
+    for namespace, address, port in ((traffic.internet, ADDRESS, 9001), (traffic.node, rig.INTERNET, 9000)):
+        assert not traffic.eventually(namespace, "tcp", address, port).error
+    assert helper.command("clear") == ""
+
+
+def test_clear_leaves_flows_of_others(gateway: rig.Gateway, helper: rig.Helper) -> None:
+    gateway.ofctl("add-flow", "cookie=0x7,priority=3,actions=NORMAL")
+    gateway.ofctl("del-flows", "cookie=0/-1")
+    helper.stop()
+    assert "switch" not in helper.command("clear")
+    (only,) = [line for line in gateway.ofctl("dump-flows").splitlines() if "actions" in line]
+    assert "cookie=0x7" in only
+    gateway.ofctl("del-flows", "cookie=0x7/-1")
+    helper.command("clear")
+
+
 def test_after_a_crash_of_open_vswitch_the_node_is_reachable_without_helper(
     gateway: rig.Gateway, helper: rig.Helper, traffic: Traffic
 ) -> None:
@@ -135,6 +163,24 @@ def test_a_new_number_of_the_nic_is_followed(gateway: rig.Gateway, helper: rig.H
     assert gateway.ofport(rig.NIC) == 77
     assert not traffic.eventually(traffic.internet, "tcp", ADDRESS, 9001, seconds=20).error
     assert not traffic.eventually(traffic.pod, "tcp", rig.INTERNET, 9000).error
+
+
+def test_a_nic_that_left_its_bridge_is_heard_again(gateway: rig.Gateway, helper: rig.Helper, traffic: Traffic) -> None:
+    """The helper sees to it itself: its filter may come after the hand that took the NIC out and removed the filter."""
+
+    def filtered() -> bool:
+        return f'device "{rig.NIC}"' in gateway.node.enter("nft", "list", "ruleset")
+
+    assert filtered()
+    gateway.node.vsctl("del-port", rig.NIC)
+    eventually(lambda: not filtered(), "the NIC is heard")
+    gateway.node.vsctl("add-port", rig.BRIDGE, rig.NIC)
+    eventually(filtered, "the NIC is the bridge's alone")
+    gateway.node.vsctl("del-br", rig.BRIDGE)
+    eventually(lambda: not filtered(), "the NIC is heard")
+    gateway.make_bridge()
+    eventually(filtered, "the NIC is the bridge's alone")
+    assert not traffic.eventually(traffic.pod, "tcp", rig.INTERNET, 9000, seconds=20).error
 
 
 def test_a_new_address_serves_before_and_after_ovn_knows_it(
