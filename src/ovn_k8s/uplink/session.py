@@ -71,6 +71,8 @@ def begin(record: Record, directory: Path, *, foreground: Machine | None = None)
     Raises:
         UplinkError: systemd refuses, or (in the foreground) the move was undone.
     """
+    if not foreground and not _until(lambda: _ended(record.nic), GRACE_SECONDS):
+        raise UplinkError(f"{unit(record.nic)}, which has moved {record.nic} before, does not end")
     _run(directory).mkdir(mode=0o755, parents=True, exist_ok=True)
     _confirmation(record.nic, directory).unlink(missing_ok=True)
     if directory == DIRECTORY:
@@ -187,6 +189,13 @@ def program() -> list[str]:
 def unit(nic: str) -> str:
     """The transient unit's name."""
     return f"ovn-k8s-uplink-{re.sub(r'[^A-Za-z0-9_.-]', '_', nic)}.service"
+
+
+def _ended(nic: str) -> bool:
+    """Whether the unit of the move before is over; until then it would take a new move for its own, and undo it."""
+    command = ["systemctl", "show", "--property=ActiveState", "--value", unit(nic)]
+    state = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return state not in ("activating", "active", "deactivating")
 
 
 def _run(directory: Path) -> Path:

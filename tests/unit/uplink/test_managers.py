@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ovn_k8s.uplink.errors import UplinkError
+from ovn_k8s.uplink.kernel import Interface
 from ovn_k8s.uplink.managers import ifupdown, networkd, networkmanager
 
 NETWORKD = """\
@@ -47,6 +48,25 @@ def test_networkd_gives_the_bridge_all_but_what_is_the_nics() -> None:
     assert made.count("[Route]") == 2
     assert "IgnoreCarrierLoss=yes" in made
     assert f"IAID={0xACDCD177}" in made, "the DHCP server knows the client again"
+
+
+def test_networkd_is_not_done_while_it_uses_a_file_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a file was removed and before networkd has taken note of it."""
+    monkeypatch.setattr(networkd, "STATE", tmp_path)
+    file = tmp_path / "00-ovn-k8s-ext0.network"
+    (tmp_path / "links").mkdir()
+    state = tmp_path / "links/7"
+    nic = Interface(7, "ext0", "02:00:00:00:00:01", 1500, True)
+    for text, done in (
+        (f"ADMIN_STATE=configured\nNETWORK_FILE={file}\n", False),
+        (f"ADMIN_STATE=configuring\nNETWORK_FILE={tmp_path}/links/7\n", False),
+        (f"ADMIN_STATE=configured\nNETWORK_FILE={tmp_path}/links/7\n", True),
+        ("ADMIN_STATE=configured\n", False),
+    ):
+        state.write_text(text)
+        assert networkd.Networkd().settled(nic) is done
 
 
 def test_networkd_client_identifiers() -> None:

@@ -106,7 +106,8 @@ class Networkd:
 
     def settled(self, interface: Interface) -> bool:
         state = _state("links", interface.index)
-        return state.get("ADMIN_STATE") == "configured" and bool(state.get("NETWORK_FILE"))
+        # a file that is gone is one that networkd has yet to leave
+        return state.get("ADMIN_STATE") == "configured" and Path(state.get("NETWORK_FILE", "")).is_file()
 
 
 def for_bridge(text: str, nic: str, bridge: str, client: str) -> str:
