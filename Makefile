@@ -95,7 +95,7 @@ test: test-fast test-lab ## All tests
 
 .PHONY: test-fast
 test-fast: test-tools lab-binaries ## Tests that need no lab
-	tests/isolated '$(VENV)/bin/pytest' tests/unit tests/integration
+	'$(VENV)/bin/pytest' --dist loadfile --tx '2*popen//python=tests/isolated $(VENV)/bin/python' tests/unit tests/integration
 	$(LAB) go test ./...
 
 .PHONY: test-lab
@@ -128,10 +128,10 @@ lint: lint-tools ## Style, types and Ansible's rules
 	tests/lint '$(VENV)/bin' .build/lint
 
 .PHONY: docs
-docs: lint-tools ## The documentation of every module and role, as text for people, in docs/modules
-	@mkdir -p .build/ansible_collections/ovn_k8s docs/modules && ln -sfn $(CURDIR) .build/ansible_collections/ovn_k8s/cluster
-	@ANSIBLE_COLLECTIONS_PATH=.build PATH='$(VENV)/bin':$$PATH antsibull-docs collection --use-current --squash-hierarchy \
-	    --output-format simplified-rst --no-indexes --dest-dir docs/modules ovn_k8s.cluster
+docs: lint-tools ## The documentation of every module and role, a page of Markdown each, in docs/modules
+	@rm -rf docs/modules
+	@mkdir -p .build/ansible_collections/ovn_k8s && ln -sfn $(CURDIR) .build/ansible_collections/ovn_k8s/cluster
+	@ANSIBLE_COLLECTIONS_PATH=.build PATH='$(VENV)/bin':$$PATH python docs/as_markdown.py docs/modules
 
 .PHONY: clean
 clean: ## Remove what was made in this tree (not the lab, not its cache)
