@@ -32,7 +32,8 @@ options:
   assume_empty:
     description:
       - In check mode only. When the unix socket of O(remote) does not exist, because the server would be installed
-        earlier in the same run, report what would be made in an empty database in place of failing.
+        earlier in the same run, report what would be made in an empty database in place of failing. A database that
+        is there already but has no running server is warned about, since nobody can say then what is in it.
       - Values are not checked against the database's schema then, since there is none to look at.
     type: bool
     default: false

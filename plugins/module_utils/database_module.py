@@ -25,15 +25,16 @@ from .ovsdb.remote import Remote, Tls, parse_remotes
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A database and the remote at which its server listens unless told otherwise."""
+    """A database, the remote at which its server listens unless told otherwise, and its file on Debian."""
 
     database: str
     remote: str
+    file: str
 
 
-NORTHBOUND = Endpoint("OVN_Northbound", "unix:/run/ovn/ovnnb_db.sock")
-SOUTHBOUND = Endpoint("OVN_Southbound", "unix:/run/ovn/ovnsb_db.sock")
-OPEN_VSWITCH = Endpoint("Open_vSwitch", "unix:/run/openvswitch/db.sock")
+NORTHBOUND = Endpoint("OVN_Northbound", "unix:/run/ovn/ovnnb_db.sock", "/var/lib/ovn/ovnnb_db.db")
+SOUTHBOUND = Endpoint("OVN_Southbound", "unix:/run/ovn/ovnsb_db.sock", "/var/lib/ovn/ovnsb_db.db")
+OPEN_VSWITCH = Endpoint("Open_vSwitch", "unix:/run/openvswitch/db.sock", "/etc/openvswitch/conf.db")
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,11 @@ def converge(
 
     try:
         if _server_to_come(module, endpoint):
+            if Path(endpoint.file).exists():
+                module.warn(
+                    f"{endpoint.database}: no server runs, so it was taken for empty, but {endpoint.file} is there: "
+                    f"a run may find rows in it, and refuse names that are taken. Start the server and check again"
+                )
             rows = in_empty_database()
             return {"changed": bool(rows), "changes": [], **_diff(module, lambda: {"before": {}, "after": rows})}
         with connect(module, endpoint) as client:

@@ -167,14 +167,18 @@ def sorted_lists(value: Any) -> Any:
 
 @EACH
 def test_owners(module: str, server: Server) -> None:
-    """Rows of another owner are neither changed nor deleted."""
+    """Rows of another owner are neither changed nor deleted, and check mode says so as a run does."""
     values = VALUES[module]
     run_module(module, remote=server.remote, owner="shop", **values.key, **firsts(values))
     before = content(server)
     for state in ("present", "absent"):
         for other in ("bank", ""):
-            with pytest.raises(ModuleFailed, match=f"belongs to 'shop' and is wanted by .*{other}"):
-                run_module(module, remote=server.remote, owner=other, **values.key, state=state)
+            said = []
+            for check in (True, False):
+                with pytest.raises(ModuleFailed, match=f"belongs to 'shop' and is wanted by .*{other}") as caught:
+                    run_module(module, check=check, remote=server.remote, owner=other, **values.key, state=state)
+                said.append(caught.value.result["msg"])
+            assert said[0] == said[1]
     assert content(server) == before
     run_module("ovn_nb", remote=server.remote, owner="bank", state="deleted")
     assert content(server) == before

@@ -2,6 +2,8 @@
 # Copyright: the ovn_k8s.cluster authors
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -132,3 +134,48 @@ def test_runs_at_the_same_time_never_share_a_subnet(nb_server: Server) -> None:
     assert switches(nb_server) == {name: subnet for given in subnets for name, subnet in given.items()}
     assert len(set(switches(nb_server).values())) == len(names)
     assert len(nb_server.rows("Logical_Router")) == 1
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "column"),
+    [
+        ("Logical_Router", "master", ""),
+        ("Logical_Router", "GR_gw", ""),
+        ("Logical_Switch", "join", ""),
+        ("Logical_Switch", "linux1", ""),
+        ("Logical_Switch", "ext_gw", ""),
+        ("Logical_Switch_Port", "k8s-linux1", "ports"),
+    ],
+)
+@pytest.mark.parametrize("owner", ["", "somebody"])
+def test_check_mode_refuses_the_names_that_a_run_refuses(
+    nb_server: Server, table: str, name: str, column: str, owner: str
+) -> None:
+    """Groups of load balancers, which carry no owner and one name only once, are shared."""
+    row: dict[str, Any] = {"name": name}
+    if owner:
+        row["external_ids"] = ["map", [["ovn-k8s-owner", owner]]]
+    made = {"op": "insert", "table": table, "row": row, "uuid-name": "one"}
+    held = {"op": "insert", "table": "Logical_Switch", "row": {"name": "theirs", column: ["named-uuid", "one"]}}
+    nb_server.transact(made, *([held] if column else []))
+    before = nb_server.dump()
+    said = []
+    for check in (True, False):
+        with pytest.raises(ModuleFailed, match=rf"nothing was changed: {table} '{name}'") as caught:
+            lay_out(nb_server, check=check, nodes=NODES, gateways=[GATEWAY])
+        said.append(caught.value.result["msg"])
+    assert said[0] == said[1]
+    assert nb_server.dump() == before
+
+
+def test_check_mode_warns_of_a_database_without_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is in it is not known, so nothing can be said about names that are taken."""
+    from ansible_collections.ovn_k8s.cluster.plugins.modules import ovn_k8s_topology  # noqa: PLC0415
+
+    file = tmp_path / "ovnnb_db.db"
+    monkeypatch.setattr(ovn_k8s_topology, "NORTHBOUND", replace(ovn_k8s_topology.NORTHBOUND, file=str(file)))
+    options = {"master": "master", "nodes": NODES, "remote": f"unix:{tmp_path}/nb.sock", "assume_empty": True}
+    assert "warnings" not in run_module("ovn_k8s_topology", check=True, **options)
+    file.touch()
+    result = run_module("ovn_k8s_topology", check=True, **options)
+    assert str(file) in str(result["warnings"])
