@@ -4,21 +4,18 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import sys
 import threading
-import time
 
 from ovn_k8s.cni.shim import DECODING_FAILURE, NOT_AVAILABLE, SUPPORTED_VERSIONS, TRY_AGAIN_LATER, failure
 
 from .cni_pipe import PIPE, packed, received
+from .named_pipe import opened
 
 CONNECT_SECONDS = 5.0
 REPLY_SECONDS = 100.0
-PIPE_BUSY = 231
-"""ERROR_PIPE_BUSY: all instances of the pipe have a client at this moment."""
 
 
 def ask(message: object) -> tuple[int, str]:
@@ -33,7 +30,7 @@ def ask(message: object) -> tuple[int, str]:
 
     def talk() -> None:
         try:
-            with _connected() as pipe:
+            with opened(PIPE, CONNECT_SECONDS) as pipe:
                 pipe.write(packed(message))
                 reply = received(lambda count: pipe.read(count) or b"")
             outcome.append((int(reply["code"]), str(reply["stdout"])))
@@ -51,17 +48,6 @@ def ask(message: object) -> tuple[int, str]:
     if errors:
         raise errors[0]
     return outcome[0]
-
-
-def _connected() -> io.FileIO:
-    deadline = time.monotonic() + CONNECT_SECONDS
-    while True:
-        try:
-            return io.FileIO(PIPE, "r+")
-        except OSError as error:
-            if getattr(error, "winerror", None) != PIPE_BUSY or time.monotonic() > deadline:
-                raise
-        time.sleep(0.02)
 
 
 def main() -> int:

@@ -15,13 +15,14 @@ import threading
 import time
 from typing import Any
 
+from .named_pipe import opened
+
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
-BUSY_SECONDS = 0.05
 LOOK_SECONDS = 0.05
 """How often an idle pipe is looked at."""
 
-PIPE_BUSY, BROKEN_PIPE, PIPE_NOT_CONNECTED = 231, 109, 233
+BROKEN_PIPE, PIPE_NOT_CONNECTED = 109, 233
 
 _KERNEL = ctypes.WinDLL("kernel32", use_last_error=True)  # type: ignore[attr-defined]
 _PEEK = _KERNEL.PeekNamedPipe
@@ -41,7 +42,7 @@ class PipeStream:
         self._aborted = threading.Event()
         self._files = 0
         self._closed = False
-        self._pipe = _opened(path)
+        self._pipe = opened(path, CONNECT_SECONDS)
 
     def sendall(self, data: bytes) -> None:
         """Write everything. Raises OSError."""
@@ -133,14 +134,3 @@ class DockerPipe:
         """End the stream of events."""
         if self._patient is not None:
             self._patient.abort()
-
-
-def _opened(path: str) -> io.FileIO:
-    deadline = time.monotonic() + CONNECT_SECONDS
-    while True:
-        try:
-            return io.FileIO(path, "r+")
-        except OSError as error:
-            if getattr(error, "winerror", None) != PIPE_BUSY or time.monotonic() > deadline:
-                raise
-        time.sleep(BUSY_SECONDS)
