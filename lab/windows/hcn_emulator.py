@@ -8,6 +8,7 @@ As a program: `python -m lab.windows.hcn_emulator --state FILE [--port N]`; it p
 from __future__ import annotations
 
 import argparse
+import contextlib
 import socket
 import socketserver
 import struct
@@ -54,18 +55,30 @@ class _Conversation(socketserver.BaseRequestHandler):
     request: socket.socket
 
     def handle(self) -> None:
-        (count,) = struct.unpack("<I", self._bytes(4))
+        with contextlib.suppress(ConnectionError):  # its program was ended
+            self._converse()
+
+    def _converse(self) -> None:
+        while fields := self._fields():
+            reply = [part.encode() for part in self.server.answer(fields)]
+            packed = b"".join(struct.pack("<I", len(part)) + part for part in reply)
+            self.request.sendall(struct.pack("<I", len(reply)) + packed)
+
+    def _fields(self) -> list[str]:
+        """One call; none at the end."""
+        start = self.request.recv(4)
+        if not start:
+            return []
+        (count,) = struct.unpack("<I", start + self._bytes(4 - len(start)))
         if not 4 <= count <= MOST_FIELDS:
-            return
+            return []
         fields = []
         for _ in range(count):
             (length,) = struct.unpack("<I", self._bytes(4))
             if length > MOST_BYTES:
-                return
+                return []
             fields.append(self._bytes(length).decode())
-        reply = [part.encode() for part in self.server.answer(fields)]
-        packed = b"".join(struct.pack("<I", len(part)) + part for part in reply)
-        self.request.sendall(struct.pack("<I", len(reply)) + packed)
+        return fields
 
     def _bytes(self, count: int) -> bytes:
         received = bytearray()

@@ -3,8 +3,8 @@
  *
  * computenetwork.dll and vmcompute.dll for Wine: the real entry points with the real signatures, and no network behind
  * them. Every call is one exchange with the emulator (lab/windows/hcn_emulator.py) over loopback TCP, which knows what
- * Windows would answer. Where it listens stands in OVN_K8S_HCN_EMULATOR ("127.0.0.1:port"), else in the file
- * hcn-emulator.txt in the system directory.
+ * Windows would answer; a connection serves one call after the other. Where it listens stands in OVN_K8S_HCN_EMULATOR
+ * ("127.0.0.1:port"), else in the file hcn-emulator.txt in the system directory.
  *
  * A message, both ways: u32 count, then for each field u32 length and that many bytes; little endian. Texts are UTF-8.
  * Request: function, guid, handle (decimal), text, [more texts]. Reply: HRESULT (hex), handle (decimal), value, error
@@ -21,6 +21,7 @@
 #define RPC_UNAVAILABLE ((HRESULT)0x800706BAL)
 #define MOST_FIELDS 8
 #define MOST_BYTES (16u << 20)
+#define MOST_IDLE 16
 
 typedef struct {
     unsigned count;
@@ -79,32 +80,6 @@ static void add_handle(message *m, void *handle)
     add_text(m, text);
 }
 
-static int send_all(SOCKET s, const void *data, unsigned size)
-{
-    const char *at = data;
-    while (size) {
-        int sent = send(s, at, size, 0);
-        if (sent <= 0)
-            return 0;
-        at += sent;
-        size -= sent;
-    }
-    return 1;
-}
-
-static int receive_all(SOCKET s, void *data, unsigned size)
-{
-    char *at = data;
-    while (size) {
-        int got = recv(s, at, size, 0);
-        if (got <= 0)
-            return 0;
-        at += got;
-        size -= got;
-    }
-    return 1;
-}
-
 static int emulator_port(void)
 {
     char place[MAX_PATH + 32] = "", *colon;
@@ -124,37 +99,138 @@ static int emulator_port(void)
     return colon ? atoi(colon + 1) : 0;
 }
 
-static int exchange(const message *request, message *reply)
+/* Connections are kept: under Wine, making one takes longer than all else that a call does. */
+static SRWLOCK idle_lock = SRWLOCK_INIT;
+static SOCKET idle[MOST_IDLE];
+static int idle_count;
+
+static SOCKET kept_connection(void)
+{
+    SOCKET s = INVALID_SOCKET;
+    AcquireSRWLockExclusive(&idle_lock);
+    if (idle_count)
+        s = idle[--idle_count];
+    ReleaseSRWLockExclusive(&idle_lock);
+    return s;
+}
+
+static void keep_connection(SOCKET s)
+{
+    AcquireSRWLockExclusive(&idle_lock);
+    if (idle_count < MOST_IDLE) {
+        idle[idle_count++] = s;
+        s = INVALID_SOCKET;
+    }
+    ReleaseSRWLockExclusive(&idle_lock);
+    if (s != INVALID_SOCKET)
+        closesocket(s);
+}
+
+static SOCKET new_connection(void)
 {
     WSADATA data;
-    SOCKET s;
     struct sockaddr_in place = {0};
-    unsigned count = request->count, ok;
+    SOCKET s;
     if (WSAStartup(MAKEWORD(2, 2), &data))
-        return 0;
+        return INVALID_SOCKET;
     place.sin_family = AF_INET;
     place.sin_port = htons((unsigned short)emulator_port());
     place.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     s = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
-    ok = s != INVALID_SOCKET && connect(s, (struct sockaddr *)&place, sizeof place) == 0 && send_all(s, &count, 4);
-    for (unsigned i = 0; ok && i < request->count; i++)
-        ok = send_all(s, &request->length[i], 4) && send_all(s, request->text[i], request->length[i]);
-    reply->count = 0;
-    ok = ok && receive_all(s, &count, 4) && count <= MOST_FIELDS;
+    if (s != INVALID_SOCKET && connect(s, (struct sockaddr *)&place, sizeof place)) {
+        closesocket(s);
+        s = INVALID_SOCKET;
+    }
+    return s;
+}
+
+static int send_request(SOCKET s, const message *request)
+{
+    unsigned size = 4, at = 4;
+    char *packed;
+    int ok = 1;
+    for (unsigned i = 0; i < request->count; i++)
+        size += 4 + request->length[i];
+    packed = malloc(size);
+    memcpy(packed, &request->count, 4);
+    for (unsigned i = 0; i < request->count; i++) {
+        memcpy(packed + at, &request->length[i], 4);
+        memcpy(packed + at + 4, request->text[i], request->length[i]);
+        at += 4 + request->length[i];
+    }
+    for (at = 0; ok && at < size;) {
+        int sent = send(s, packed + at, size - at, 0);
+        ok = sent > 0;
+        at += ok ? sent : 0;
+    }
+    free(packed);
+    return ok;
+}
+
+/* What has come of a reply, and how much of it was read. */
+typedef struct {
+    SOCKET s;
+    char bytes[4096];
+    unsigned at, end;
+} incoming;
+
+static int take(incoming *from, void *data, unsigned size)
+{
+    char *to = data;
+    while (size) {
+        unsigned part = from->end - from->at;
+        if (!part) {
+            int got = recv(from->s, from->bytes, sizeof from->bytes, 0);
+            if (got <= 0)
+                return 0;
+            from->at = 0;
+            from->end = part = got;
+        }
+        if (part > size)
+            part = size;
+        memcpy(to, from->bytes + from->at, part);
+        from->at += part;
+        to += part;
+        size -= part;
+    }
+    return 1;
+}
+
+static int take_reply(incoming *from, message *reply)
+{
+    unsigned count;
+    int ok = take(from, &count, 4) && count <= MOST_FIELDS;
     for (unsigned i = 0; ok && i < count; i++) {
         unsigned length;
         char *text;
-        ok = receive_all(s, &length, 4) && length <= MOST_BYTES;
-        if (!ok)
-            break;
+        if (!take(from, &length, 4) || length > MOST_BYTES)
+            return 0;
         text = calloc(1, length + 1);
         add_bytes(reply, text, length);
-        ok = receive_all(s, text, length);
+        ok = take(from, text, length);
     }
-    if (s != INVALID_SOCKET)
-        closesocket(s);
-    WSACleanup();
     return ok && reply->count == 4;
+}
+
+static int exchange(const message *request, message *reply)
+{
+    int ok = 0, kept;
+    do {
+        incoming from = {.s = kept_connection()};
+        kept = from.s != INVALID_SOCKET;
+        if (!kept)
+            from.s = new_connection();
+        if (from.s == INVALID_SOCKET)
+            return 0;
+        release(reply);
+        ok = send_request(from.s, request) && take_reply(&from, reply);
+        if (ok)
+            keep_connection(from.s);
+        else
+            closesocket(from.s);
+        /* The emulator may have been another one when a connection was kept: a new one is tried last. */
+    } while (!ok && kept);
+    return ok;
 }
 
 static PWSTR given(const char *text, unsigned length)
