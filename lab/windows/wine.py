@@ -12,6 +12,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path, PureWindowsPath
+from typing import TextIO
 
 STUB = Path(__file__).resolve().parent / "stub" / "hcn_stub.c"
 COMPILER = "x86_64-w64-mingw32-gcc"
@@ -58,6 +59,8 @@ class WineMachine:
 
     def __init__(self, folder: Path) -> None:
         self.prefix = folder / "prefix"
+        self.events = folder / "events.txt"
+        """What services told the event log as errors. Wine keeps none, but prints what it is given."""
         self.environment = {
             "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
             "HOME": str(folder),
@@ -97,7 +100,8 @@ class WineMachine:
         # A server that was started by a program ends some seconds after it, and all services with it.
         self._server("-p")
         # Services must not inherit the pipes of a program that somebody waits for: they are started before any.
-        self._quietly("wine", "wineboot")
+        with self.events.open("a") as events:
+            self._quietly("wine", "wineboot", events=events)
 
     def stop(self) -> None:
         """End every program on it."""
@@ -147,9 +151,12 @@ class WineMachine:
         """Run the bundle's Python."""
         return self.run(str(PROGRAM_DIR / "python.exe"), *arguments, stdin=stdin, seconds=seconds)
 
-    def _quietly(self, *command: str) -> None:
+    def _quietly(self, *command: str, events: TextIO | None = None) -> None:
         null = subprocess.DEVNULL
-        subprocess.run(command, env=self.environment, stdin=null, stdout=null, stderr=null, check=True, timeout=120)
+        environment = self.environment | ({"WINEDEBUG": "-all,err+eventlog"} if events else {})
+        subprocess.run(
+            command, env=environment, stdin=null, stdout=null, stderr=events or null, check=True, timeout=120
+        )
 
     def _server(self, option: str) -> None:
         server = next((path for path in WINESERVERS if Path(path).exists()), "wineserver")

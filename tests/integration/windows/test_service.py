@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,8 @@ from typing import Any
 
 import pytest
 from windows_machine import TURNS, ApiServer, Windows, certificates
+
+from lab.windows.hcn_model import Fault
 
 AWAY_SECONDS = float(os.environ.get("OVN_K8S_TEST_AWAY_SECONDS", "3"))
 """How long the API server is away."""
@@ -49,7 +52,7 @@ class Node:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, f"{what}\n{self.sc('query')}\n{self.log()}"
-            time.sleep(0.5)
+            time.sleep(0.1)
 
     @property
     def endpoints(self) -> list[dict[str, Any]]:
@@ -63,6 +66,10 @@ class Node:
     def log(self) -> str:
         file = self.data / "log" / "ovn-k8s.log"
         return file.read_text() if file.exists() else ""
+
+    def events(self) -> str:
+        """What services told the event log as errors."""
+        return self.windows.machine.events.read_text()
 
     def start(self) -> None:
         said = self.sc("start")
@@ -202,6 +209,46 @@ def test_recovery_is_asked_for(node: Node) -> None:
     assert settings[flag] is True
 
 
+CRASH = """
+import win32api, win32service
+
+manager = win32service.OpenSCManager(None, None, win32service.SC_MANAGER_CONNECT)
+service = win32service.OpenService(manager, "ovn-k8s", win32service.SERVICE_QUERY_STATUS)
+pid = win32service.QueryServiceStatusEx(service)["ProcessId"]
+win32api.TerminateProcess(win32api.OpenProcess(1, False, pid), 3)
+print(pid)
+"""
+
+
+def test_a_crash_loses_nothing(node: Node) -> None:
+    """Also when it comes while HNS makes an endpoint. Windows starts the service again by itself, Wine when asked."""
+    node.start()
+    namespace, other = node.namespace(), node.namespace()
+    code, added = node.cni("ADD", "c1", namespace)
+    assert code == 0, added
+    node.windows.model.faults["HcnCreateEndpoint"] = Fault(seconds=3)
+    answers: list[tuple[int, Any]] = []
+    adding = threading.Thread(target=lambda: answers.append(node.cni("ADD", "c2", other, pod="late")))
+    adding.start()
+    node.wait("the second pod is not begun", (node.data / "sandboxes" / "c2.json").exists)
+    process = node.windows.script(CRASH)
+    adding.join(60)
+    ((code, failed),) = answers
+    assert (code, failed["code"]) == (1, 11), failed
+    assert "does not answer" in failed["msg"]
+    node.wait("HNS does not end what it began", lambda: len(node.endpoints) == 2)
+    assert node.networks() == NETWORKS
+
+    node.start()
+    assert node.windows.script(CRASH.replace("win32api.TerminateProcess", "# ")) != process
+    assert node.cni("ADD", "c1", namespace) == (0, added)
+    assert node.cni("CHECK", "c1", namespace, prevResult=added) == (0, None)
+    assert node.cni("DEL", "c2") == (0, None)
+    assert [one["Name"] for one in node.endpoints] == ["default_web"]
+    assert node.cni("DEL", "c1") == (0, None)
+    assert node.endpoints == []
+
+
 def test_a_restart_of_the_machine_brings_the_networks_back(node: Node) -> None:
     node.start()
     node.windows.machine.stop()
@@ -262,5 +309,7 @@ def test_a_wrong_configuration_is_said_and_ends_the_service(node: Node) -> None:
     (node.data / "node.toml").write_text(CONFIG.replace("10.244.5.0/24", "10.99.5.0/24"))
     node.sc("start")
     node.wait("the service does not give up", lambda: "STOPPED" in node.sc("query"))
-    assert "node_subnet 10.99.5.0/24 is not in cluster_cidr 10.244.0.0/16" in node.log()
+    problem = "node_subnet 10.99.5.0/24 is not in cluster_cidr 10.244.0.0/16"
+    assert problem in node.log()
+    assert problem in node.events()
     assert node.networks() == []

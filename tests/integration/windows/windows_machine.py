@@ -51,8 +51,8 @@ __all__ = [
 ]
 
 
-TURNS = int(os.environ.get("OVN_K8S_TEST_TURNS", "100"))
-"""How often tests repeat what must not leak; 500 was run too."""
+TURNS = int(os.environ.get("OVN_K8S_TEST_TURNS", "500"))
+"""How often tests repeat what must not leak."""
 
 
 class Windows:
