@@ -48,6 +48,7 @@ def up(settings: Settings) -> None:
             _point(settings.state / name, folder)
         if settings.windows:
             _point(settings.state / "windows-parts", power.bundle_parts(cache))
+            _point(settings.state / "windows-openvswitch", power.openvswitch(cache, base, package_folder))
             _point(settings.state / "windows-binaries", Path(record["windows"]) / "binaries")
         keys.ensure(settings)
         network.build(settings)

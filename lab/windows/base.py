@@ -8,6 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from .openvswitch import PROGRAMS as OPENVSWITCH
 from .wine import STUB, WineMachine, build_libraries, build_program
 
 KUBERNETES_PROGRAMS = (
@@ -22,6 +23,20 @@ KUBERNETES_PROGRAMS = (
     "cri-dockerd.exe",
 )
 """Programs of other projects that the role installs, and of which the lab has none for Windows."""
+
+_INSTALL = r"""@echo off
+set bin=C:\openvswitch\usr\sbin
+sc create ovsdb-server start= auto binPath= "%bin%\ovsdb-server.exe --remote=ptcp:6640:127.0.0.1 --service"
+sc create ovs-vswitchd start= auto depend= ovsdb-server binPath= "%bin%\ovs-vswitchd.exe --service"
+sc create ovn-controller start= auto depend= ovs-vswitchd binPath= "%bin%\ovn-controller.exe --service"
+sc start ovsdb-server
+sc start ovs-vswitchd
+sc start ovn-controller
+"""
+"""What Antrea's Install-OVS.ps1 does in the end, and OVN's program as a service likewise."""
+_UNINSTALL = "@echo off\n" + "".join(
+    f"sc {verb} {name}\n" for verb in ("stop", "delete") for name in reversed(OPENVSWITCH)
+)
 
 _VERSION = r"HKLM\Software\Microsoft\Windows NT\CurrentVersion"
 _REGISTRY = (
@@ -50,6 +65,12 @@ def make(folder: Path) -> None:
     (folder / "binaries").mkdir()
     for name in KUBERNETES_PROGRAMS:
         shutil.copy(folder / "service.exe", folder / "binaries" / name)
+    place = machine.drive / "openvswitch"
+    (place / "usr/sbin").mkdir(parents=True)
+    for name in OPENVSWITCH:
+        shutil.copy(folder / "service.exe", place / "usr/sbin" / f"{name}.exe")
+    for name, text in (("install", _INSTALL), ("uninstall", _UNINSTALL)):
+        (place / f"{name}.cmd").write_text(text, newline="\r\n")
 
 
 if __name__ == "__main__":

@@ -5,12 +5,15 @@
 The machine is a network namespace, each HCN namespace (a compartment) another one. An Overlay network is a bridge that
 is its distributed router, with a VXLAN device; a RemoteSubnetRoute is a route through it, a neighbour and an entry of
 the forwarding table; an endpoint is a pair of veth. On a Transparent network an endpoint is the internal interface that
-Open vSwitch makes for its port, moved into the compartment when it appears. This is how packets were read to flow, not
-how the virtual filtering platform of Windows works.
+Open vSwitch makes for its port, moved into the compartment when it appears. While Open vSwitch's extension is enabled
+there, the adapter's addresses are those of the virtual adapter, which is the local port of Open vSwitch's bridge;
+without that bridge the machine is cut off. This is how packets were read to flow, not how the virtual filtering
+platform of Windows works.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 import subprocess
@@ -20,6 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .hcn_model import NON_PERSISTENT, OF_HOST, Document
+from .openvswitch import virtual_adapter
 
 LOG = logging.getLogger(__name__)
 
@@ -27,6 +31,8 @@ PROGRAMS = ("ip", "bridge", "nft", "ethtool", "nsenter", "sysctl")
 VXLAN_PORT = 4789
 VXLAN_OVERHEAD = 50
 BALANCED = {6: "tcp", 17: "udp"}
+SILENT = {"arp_ignore": "8", "rp_filter": "1"}
+"""Settings of an adapter that Open vSwitch has: its userspace datapath gets copies, and the kernel acts on none."""
 
 
 def missing() -> str:
@@ -58,6 +64,8 @@ class Network:
     remotes: frozenset[Remote]
     own: frozenset[str] = frozenset()
     """Addresses of the machine itself on it."""
+    taken: str = ""
+    """The adapter, when Open vSwitch's extension is enabled on its virtual switch."""
 
     @property
     def bridge(self) -> str:
@@ -116,7 +124,14 @@ def networks(state: Mapping[str, Document], ends: Mapping[str, Document]) -> Ite
                 for r in remotes
             ),
             frozenset(own.get(id_, ())),
+            _taken(policies),
         )
+
+
+def _taken(policies: list[tuple[str, Document]]) -> str:
+    enabled = any(type_ == "VSwitchExtension" and settings.get("Enable") for type_, settings in policies)
+    adapters = (settings.get("NetworkAdapterName", "") for type_, settings in policies if type_ == "NetAdapterName")
+    return next(adapters, "") if enabled else ""
 
 
 def endpoints(state: Mapping[str, Document], namespaces: Mapping[str, Document]) -> Iterator[Endpoint]:
@@ -184,6 +199,9 @@ class Dataplane:
         self._networks: dict[str, Network] = {}
         self._endpoints: dict[str, Endpoint] = {}
         self._waiting: set[str] = set()  # endpoints whose interface Open vSwitch has not made yet
+        self._taken: dict[str, list[str]] = {}
+        """Adapters that Open vSwitch has, and the addresses that they had."""
+        self._no_bridge = False  # an adapter is Open vSwitch's, which has no bridge for it
         self._compartments: set[int] = set()
         self._balanced: dict[int, str] = {}
         """The rules of load balancers in each compartment."""
@@ -216,6 +234,7 @@ class Dataplane:
                 self._remove_network(self._networks.pop(id_))
             for one in nets.values():
                 self._network(one)
+            self._take_adapters({one.taken for one in nets.values() if one.taken})
             for end in ends.values():
                 if end.network in nets and (end.id not in self._endpoints or end.id in self._waiting):
                     self._endpoint(end, nets[end.network])
@@ -236,8 +255,15 @@ class Dataplane:
 
     @property
     def waits(self) -> bool:
-        """Whether an endpoint waits for Open vSwitch."""
-        return bool(self._waiting)
+        """Whether an endpoint or an adapter waits for Open vSwitch."""
+        return bool(self._waiting) or self._no_bridge
+
+    def switch_started(self) -> None:
+        """Open vSwitch has been started: all interfaces that it had made are gone, and come again."""
+        with self._busy:
+            transparent = {id_ for id_, one in self._networks.items() if one.type == "Transparent"}
+            self._waiting |= {end.id for end in self._endpoints.values() if end.network in transparent}
+            self._no_bridge = bool(self._taken)
 
     def clear(self) -> None:
         """Take everything away."""
@@ -321,6 +347,38 @@ class Dataplane:
             if not one.host_route:
                 self._ip("rule", "delete", "iif", "lo", "to", one.prefix, "unreachable")
 
+    # ---- adapters
+
+    def _take_adapters(self, wanted: set[str]) -> None:
+        for adapter in self._taken.keys() - wanted:
+            addresses, virtual = self._taken.pop(adapter), virtual_adapter(adapter)
+            if self._has(virtual):
+                self._ip("address", "flush", "dev", virtual)
+            for name in SILENT:
+                self._in("sysctl", "-qw", f"net.ipv4.conf.{adapter}.{name}=0")
+            for address in addresses:
+                self._ip("address", "replace", address, "dev", adapter)
+        self._no_bridge = False
+        for adapter in wanted:
+            if adapter not in self._taken:
+                self._taken[adapter] = self._addresses(adapter)
+                self._ip("address", "flush", "dev", adapter)
+                for name, value in SILENT.items():
+                    self._in("sysctl", "-qw", f"net.ipv4.conf.{adapter}.{name}={value}")
+            virtual = virtual_adapter(adapter)
+            if not self._has(virtual):
+                self._no_bridge = True
+            elif not self._addresses(virtual):
+                for address in self._taken[adapter]:
+                    self._ip("address", "replace", address, "dev", virtual)
+                self._ip("link", "set", virtual, "up")
+
+    def _addresses(self, device: str) -> list[str]:
+        command = ["ip", "-json", "-4", "-n", self._root, "address", "show", "dev", device]
+        shown = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+        found = [one for device in json.loads(shown or "[]") for one in device.get("addr_info") or []]
+        return [f"{one['local']}/{one['prefixlen']}" for one in found]
+
     # ---- endpoints
 
     def _endpoint(self, end: Endpoint, network: Network) -> None:
@@ -400,6 +458,11 @@ class Follower:
 
     def look(self) -> None:
         """Something has changed. For `Model.on_change`."""
+        self._look.set()
+
+    def switch_started(self) -> None:
+        """Open vSwitch makes its interfaces anew."""
+        self.dataplane.switch_started()
         self._look.set()
 
     def stop(self) -> None:

@@ -193,9 +193,16 @@ class Model:
         return 0, new_handle, value, ""
 
     def reboot(self) -> None:
-        """The machine starts again: what is not persistent is gone, and so are endpoints and namespaces."""
+        """The machine starts again: what is not persistent is gone, and so are endpoints and namespaces.
+
+        So are Transparent networks, with their extensions: Antrea has to make its own again at each start.
+        """
         state = self.state
-        state.networks = {id_: n for id_, n in state.networks.items() if not n.get("Flags", 0) & NON_PERSISTENT}
+        state.networks = {
+            id_: network
+            for id_, network in state.networks.items()
+            if not network.get("Flags", 0) & NON_PERSISTENT and network.get("Type") != "Transparent"
+        }
         state.endpoints, state.namespaces, state.load_balancers, state.containers = {}, {}, {}, []
         self.handles = {}
         self._save()

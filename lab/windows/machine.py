@@ -24,6 +24,7 @@ from .hcn_dataplane import Dataplane, Follower
 from .hcn_emulator import Emulator
 from .hcn_model import Model, State
 from .kubelet.runtime import Runtime
+from .openvswitch import OpenVSwitch
 from .programs import Programs
 from .winrm.server import Listener
 from .winrm.shells import Shells
@@ -53,6 +54,8 @@ class Options:
     port: int = 5986
     images: Path = Path("/nonexistent")
     """Folder with the program `netcheck`, for containers."""
+    openvswitch: Path = Path("/nonexistent")
+    """Folder with Open vSwitch and OVN for this host (`power.openvswitch`)."""
     namespace: str = ""
     """Name of the network namespace that it is in; without it, networks and endpoints carry no packets."""
     compartments: str = ""
@@ -100,7 +103,8 @@ class Machine:
         with Emulator(self._hns()) as emulator:
             dataplane = self._carry_packets(emulator)
             runtime = Runtime(computer, emulator, dataplane, options.images)
-            programs = Programs(services(computer, emulator, runtime))
+            switch = OpenVSwitch(computer.drive, options.openvswitch, self._switch_started)
+            programs = Programs(services(computer, emulator, runtime, switch))
             with (
                 programs,
                 Listener((options.management, options.port), self._shells(), certificate, key, self.connected) as winrm,
@@ -121,11 +125,16 @@ class Machine:
                     ready.unlink(missing_ok=True)
                     runtime.stop()
                     computer.stop()
+                    switch.stop()
                     if self._follower is not None:
                         self._follower.stop()
                     for server in reversed(served):
                         server.shutdown()
         return self.restarting
+
+    def _switch_started(self) -> None:
+        if self._follower is not None:
+            self._follower.switch_started()
 
     def _hns(self) -> Model:
         file = self.options.folder / "hns.json"
@@ -169,7 +178,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("name", "management", "underlay"):
         parser.add_argument(f"--{name}", required=True)
-    for name in ("folder", "base", "credentials", "images"):
+    for name in ("folder", "base", "credentials", "images", "openvswitch"):
         parser.add_argument(f"--{name}", required=True, type=Path)
     for name in ("port", "mtu"):
         parser.add_argument(f"--{name}", type=int, default=getattr(Options, name))

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 
@@ -17,6 +18,14 @@ from ..settings import TREE, LabError, Settings
 from .wine import forget_server
 
 BOOT_SECONDS = 120
+OPENVSWITCH = {
+    "ovs-vswitchd": "usr/lib/openvswitch-switch/ovs-vswitchd",
+    "ovsdb-server": "usr/sbin/ovsdb-server",
+    "ovn-controller": "usr/bin/ovn-controller",
+    "ovsdb-tool": "usr/bin/ovsdb-tool",
+    "ovs-vsctl": "usr/bin/ovs-vsctl",
+}
+"""Programs whose work stands for that of Open vSwitch and OVN for Windows, and where their packages have them."""
 
 
 def base(cache: Cache) -> Path:
@@ -39,6 +48,36 @@ def bundle_parts(cache: Cache) -> Path:
     return cache.entry("windows-parts", "parts of the Windows bundle", sources, make)
 
 
+def openvswitch(cache: Cache, root: Path, packages: Path) -> Path:
+    """Open vSwitch and OVN as the other machines have them, for this host to run; the programs lie in `bin/`.
+
+    An OVN that is older than the masters' does not understand all that they say. `root` is what Debian machines start
+    from, `packages` the folder of packages that they install.
+    """
+    names = ("openvswitch-common", "openvswitch-switch", "ovn-common", "ovn-host", "lib*")
+    found = sorted(package for name in names for package in packages.glob(f"{name}_*.deb"))
+
+    def make(folder: Path) -> None:
+        for package in found:
+            run(["dpkg-deb", "--extract", package, folder])
+        libraries, here = Path("usr/lib/x86_64-linux-gnu"), folder / "usr/lib/x86_64-linux-gnu"
+        for library in (root / libraries).glob("*.so*"):
+            if library.is_file() and not (here / library.name).exists():
+                shutil.copy(library, here / library.name)
+        (folder / "bin").mkdir()
+        for name, place in OPENVSWITCH.items():
+            script = (
+                '#!/bin/sh\nhere=$(dirname "$(readlink -f "$0")")/..\n'
+                f'exec "$here/{libraries}/ld-linux-x86-64.so.2" --argv0 {name} --library-path "$here/{libraries}" '
+                f'"$here/{place}" "$@"\n'
+            )
+            (folder / "bin" / name).write_text(script)
+            (folder / "bin" / name).chmod(0o755)
+
+    inputs: list[str | Path] = [root.parent.name, packages.parent.name, TREE / "windows/power.py"]
+    return cache.entry("windows-openvswitch", "Open vSwitch for the Windows machine", inputs, make)
+
+
 def ensure_disk(settings: Settings, machine: Machine, cached: Path) -> None:
     """Have the disk of a machine that is off mounted: what it writes lies over the base."""
     folder = settings.node(machine.name)
@@ -59,6 +98,7 @@ def command(settings: Settings, machine: Machine) -> list[str | Path]:
     words += ["--management", machine.management, "--underlay", machine.underlay, "--folder", root, "--base", root]
     words += ["--credentials", settings.state / "windows", "--images", settings.state / "images"]
     words += ["--namespace", settings.namespace(machine.name), "--compartments", compartments(settings, machine)]
+    words += ["--openvswitch", settings.state / "windows-openvswitch"]
     return [*words, "--mtu", str(settings.underlay_mtu)]
 
 

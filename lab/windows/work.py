@@ -12,6 +12,7 @@ from .hcn_emulator import Emulator
 from .kubelet import settings
 from .kubelet.kubelet import Kubelet
 from .kubelet.runtime import Runtime
+from .openvswitch import OpenVSwitch
 from .programs import Maker, Work
 
 
@@ -23,7 +24,7 @@ class Idle:
         stop.wait()
 
 
-def services(computer: Computer, emulator: Emulator, runtime: Runtime) -> dict[str, Maker]:
+def services(computer: Computer, emulator: Emulator, runtime: Runtime, switch: OpenVSwitch) -> dict[str, Maker]:
     """Program name to what makes its work."""
 
     def kubelet(words: list[str]) -> Work:
@@ -39,4 +40,7 @@ def services(computer: Computer, emulator: Emulator, runtime: Runtime) -> dict[s
         "dockerd": runtime.serve_dockerd,
         "cri-dockerd": runtime.serve_cri_dockerd,
         "kubelet": kubelet,
+        "ovsdb-server": switch.serve_database,
+        "ovs-vswitchd": switch.serve_switch,
+        "ovn-controller": switch.serve_controller,
     }

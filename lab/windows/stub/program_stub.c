@@ -119,7 +119,11 @@ static void WINAPI service(DWORD count, WCHAR **words)
 int main(void)
 {
     const char *line = GetCommandLineA();
-    if (strstr(line, "--windows-service") || strstr(line, "--run-service")) {
+    const char *kinds[] = {"--windows-service", "--run-service", "--service"}; /* of Kubernetes, Docker, Open vSwitch */
+    int is_service = 0;
+    for (unsigned i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        is_service |= strstr(line, kinds[i]) != NULL;
+    if (is_service) {
         SERVICE_TABLE_ENTRYW table[] = {{(WCHAR *)L"", service}, {NULL, NULL}};
         return StartServiceCtrlDispatcherW(table) ? 0 : (int)GetLastError();
     }
