@@ -128,8 +128,9 @@ class ActionModule(BundleAction):
             request = {"operation": "reset", "check": bool(self._task.check_mode), "ctr": arguments["ctr"]}
             answer = self.ask([program], request)
         except NoBundle:
-            return {"changed": False, "changes": [], "diff": [], "hns": False}
-        return _told(answer) | {"hns": answer["hns"]}
+            return {"changed": False, "changes": [], "diff": [], "hns": False, "datapath": ""}
+        # An older version of the bundle does not say what the datapath was.
+        return _told(answer) | {"hns": answer["hns"], "datapath": answer.get("datapath", "")}
 
     def _prepared(self, item: dict[str, Any], large: dict[str, str]) -> Answer:
         prepared: Answer = {"path": item["path"], "sensitive": item["sensitive"]}

@@ -10,10 +10,8 @@ from ..plugin_utils.bundle_action import PROGRAM_DIR, BundleAction, NoBundle
 
 CHASSIS = ("name", "address", "southbound", "uplink", "private_key", "certificate", "ca_certificate", "encapsulation")
 SPEC: dict[str, Any] = {
-    **{name: {"type": "str", "required": True} for name in CHASSIS[:4]},
-    "private_key": {"type": "str", "required": True, "no_log": False},
-    "certificate": {"type": "str", "required": True},
-    "ca_certificate": {"type": "str", "required": True},
+    "name": {"type": "str", "required": True},
+    **{name: {"type": "str", "no_log": False} for name in CHASSIS[1:7]},
     "encapsulation": {"type": "str", "choices": ["geneve", "vxlan"], "default": "geneve"},
     "remote": {"type": "str", "default": "tcp:127.0.0.1:6640"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -29,14 +27,14 @@ class ActionModule(BundleAction):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         self._facts = task_vars or {}
-        _validated, arguments = self.validate_argument_spec(argument_spec=SPEC)
-        request = {
-            "operation": "openvswitch",
-            "check": bool(self._task.check_mode),
-            "present": arguments["state"] == "present",
-            "remote": arguments["remote"],
-            "chassis": {name: arguments[name] for name in CHASSIS},
-        }
+        required = [("state", "present", CHASSIS[1:7])]
+        _validated, arguments = self.validate_argument_spec(argument_spec=SPEC, required_if=required)
+        request: dict[str, Any] = {"operation": "openvswitch", "check": bool(self._task.check_mode)}
+        request["remote"] = arguments["remote"]
+        if arguments["state"] == "absent":
+            request["absent"] = arguments["name"]
+        else:
+            request["chassis"] = {name: arguments[name] for name in CHASSIS}
         try:
             answer = self.machine(arguments["program_dir"], request)
         except NoBundle:

@@ -207,4 +207,8 @@ hns:
   description: Whether the host has a Host Networking Service.
   type: bool
   returned: with O(state=reset)
+datapath:
+  description: The datapath of the node that the host was, V(hybrid_overlay) or V(ovs); empty when nothing tells.
+  type: str
+  returned: with O(state=reset)
 """

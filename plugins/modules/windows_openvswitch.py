@@ -22,29 +22,23 @@ options:
     type: str
     required: true
   address:
-    description: IPv4 address at which the tunnels of other chassis end.
+    description: IPv4 address at which the tunnels of other chassis end. Required with O(state=present).
     type: str
-    required: true
   southbound:
-    description: Where OVN's southbound database is, as V(ssl:192.0.2.11:6642).
+    description: Where OVN's southbound database is, as V(ssl:192.0.2.11:6642). Required with O(state=present).
     type: str
-    required: true
   uplink:
-    description: The physical adapter.
+    description: The physical adapter. Required with O(state=present).
     type: str
-    required: true
   private_key:
-    description: Path of the key on the host.
+    description: Path of the key on the host. Required with O(state=present).
     type: str
-    required: true
   certificate:
-    description: Path of its certificate on the host.
+    description: Path of its certificate on the host. Required with O(state=present).
     type: str
-    required: true
   ca_certificate:
-    description: Path of the authority's certificate on the host.
+    description: Path of the authority's certificate on the host. Required with O(state=present).
     type: str
-    required: true
   encapsulation:
     description: How packets are carried between chassis.
     type: str
@@ -55,7 +49,8 @@ options:
     type: str
     default: tcp:127.0.0.1:6640
   state:
-    description: V(absent) takes away what V(present) has made.
+    description:
+      - V(absent) takes away what V(present) has made for the chassis O(name). C(ovn-controller) then leaves OVN.
     type: str
     choices: [present, absent]
     default: present

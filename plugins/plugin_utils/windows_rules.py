@@ -49,6 +49,7 @@ def problems(facts: Mapping[str, Any], wishes: Wishes) -> list[str]:
         *_network(facts, wishes),
         *_hns(facts, wishes),
         *_runtimes(facts, wishes),
+        *_datapath(facts, wishes),
     ]
 
 
@@ -152,6 +153,16 @@ def _runtimes(facts: Mapping[str, Any], wishes: Wishes) -> Iterator[str]:
         yield (
             f"the service {other} runs, and windows_runtime is {wishes.runtime}: two runtimes keep two sets of "
             f"networks; remove {other}, or set windows_runtime: {other}"
+        )
+
+
+def _datapath(facts: Mapping[str, Any], wishes: Wishes) -> Iterator[str]:
+    present = (facts.get("node") or {}).get("datapath", wishes.datapath)
+    if present != wishes.datapath:
+        yield (
+            f"the machine is a node with windows_datapath: {present}, and the inventory says {wishes.datapath}: pods "
+            "do not go over from one to the other; take the node out (playbooks/reset.yml with --limit), and run this "
+            "again"
         )
 
 

@@ -8,12 +8,17 @@ import os
 from pathlib import Path
 
 
-def data_folder() -> Path:
-    """`C:\\ProgramData\\ovn-k8s`, for administrators and SYSTEM only.
+def data_place() -> Path:
+    """`C:\\ProgramData\\ovn-k8s`, whether it is there or not.
 
     Not taken from the environment, so that a service and a person mean the same folder.
     """
-    folder = Path(os.environ.get("SYSTEMDRIVE", "C:") + r"\ProgramData\ovn-k8s")
+    return Path(os.environ.get("SYSTEMDRIVE", "C:") + r"\ProgramData\ovn-k8s")
+
+
+def data_folder() -> Path:
+    """The same, made if need be, for administrators and SYSTEM only."""
+    folder = data_place()
     private(folder)
     return folder
 

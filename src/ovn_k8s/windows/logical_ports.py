@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from ovn_k8s.cni.protocol import CniError, Code
 from ovn_k8s.core.hns.objects import Address, Endpoint
@@ -40,14 +40,23 @@ class LogicalPorts:
     """What the southbound database says of the node's pods, and their ports in Open vSwitch."""
 
     def __init__(
-        self, config: NodeConfig, southbound: Southbound, openvswitch: str, *, binding_seconds: float = BINDING_SECONDS
+        self,
+        config: NodeConfig,
+        southbound: Southbound,
+        openvswitch: str,
+        connected: Callable[[], None] = lambda: None,
+        *,
+        binding_seconds: float = BINDING_SECONDS,
     ) -> None:
-        """`openvswitch` is the remote of its database. Raises ValueError for one that is none."""
+        """`openvswitch` is the remote of its database; `connected` is called whenever that is there again.
+
+        Raises ValueError for a remote that is none.
+        """
         settings = ReplicaConfig(
             config.node_name, config.cluster_cidr, config.service_cidr, config.node_subnet, 0, "system"
         )
         self._bindings = Bindings(settings, southbound)
-        self._ports = PodPorts(openvswitch, lambda: None)
+        self._ports = PodPorts(openvswitch, connected)
         self._binding_seconds = binding_seconds
 
     def start(self) -> None:

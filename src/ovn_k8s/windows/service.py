@@ -157,7 +157,8 @@ class Service(win32serviceutil.ServiceFramework):  # type: ignore[misc]
         """Who answers CNI: the pods of containerd, or those of Docker, which are followed as well."""
         sandboxes = Sandboxes(folder / ("pods" if config.runtime == DOCKER else "sandboxes"))
         if config.datapath == OVS and config.southbound is not None:
-            self._logical = LogicalPorts(config, config.southbound, config.openvswitch)
+            # When the machine starts, Open vSwitch may come after this service.
+            self._logical = LogicalPorts(config, config.southbound, config.openvswitch, self._look)
         if config.runtime != DOCKER:
             pods = PodNetwork(library, config, sandboxes, self._logical)
             self._settle = pods.settle

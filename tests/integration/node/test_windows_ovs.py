@@ -8,6 +8,7 @@ for Linux stands.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -55,11 +56,15 @@ class OvsNode:
     def start(self) -> None:
         """The service."""
         southbound = Southbound(f"unix:{self.node.ovn.southbound}")
-        self.logical = LogicalPorts(self.config, southbound, f"unix:{self.node.socket}", binding_seconds=2)
+        self.connected = threading.Event()
+        self.logical = LogicalPorts(
+            self.config, southbound, f"unix:{self.node.socket}", self.connected.set, binding_seconds=2
+        )
         self.logical.start()
         self.pods = PodNetwork(self.library, self.config, Sandboxes(self.folder), self.logical)
         self.agent = WindowsAgent(self.library, self.config, logical=self.logical, settle=self.pods.settle)
         eventually(lambda: self.logical.has_bridge, "the service sees Open vSwitch")
+        assert self.connected.wait(5), "the service is told, and looks at its networks at once"
         self.agent.round()
 
     def stop(self) -> None:

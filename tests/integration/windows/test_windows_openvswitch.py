@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from ovsdb_servers import Server, free_port
@@ -26,9 +25,16 @@ def database(new_server: Callable[..., Server]) -> tuple[Server, str]:
     return server, f"tcp:127.0.0.1:{port}"
 
 
-def settle(remote: str, chassis: Chassis = CHASSIS, **options: Any) -> bool:
-    foretold = openvswitch.settle(remote, chassis, present=options.get("present", True), dry=True)
-    done = openvswitch.settle(remote, chassis, present=options.get("present", True), dry=False)
+def settle(remote: str, chassis: Chassis = CHASSIS) -> bool:
+    foretold = openvswitch.settle(remote, chassis, dry=True)
+    done = openvswitch.settle(remote, chassis, dry=False)
+    assert bool(foretold) == bool(done)
+    return bool(done)
+
+
+def remove(remote: str) -> bool:
+    foretold = openvswitch.remove(remote, CHASSIS.name, dry=True)
+    done = openvswitch.remove(remote, CHASSIS.name, dry=False)
     assert bool(foretold) == bool(done)
     return bool(done)
 
@@ -55,14 +61,37 @@ def test_a_node_is_set_up_once_and_taken_away(database: tuple[Server, str]) -> N
     (root,) = server.rows("Open_vSwitch")
     assert root["external_ids"]["ovn-encap-ip"] == "192.0.2.99"
 
-    assert settle(remote, present=False) is True
-    assert (server.rows("Bridge"), server.rows("Port"), server.rows("SSL")) == ([], [], [])
+    owned = {"external_ids": ["map", [["ovn-k8s-owner", "pod/default/iis"]]], "name": "pod0123456789ab"}
+    to_bridge = ["ports", "insert", ["named-uuid", "port"]]
+    server.transact(
+        {"op": "insert", "table": "Interface", "row": owned, "uuid-name": "interface"},
+        {
+            "op": "insert",
+            "table": "Port",
+            "row": {**owned, "interfaces": ["named-uuid", "interface"]},
+            "uuid-name": "port",
+        },
+        {"op": "mutate", "table": "Bridge", "where": [["name", "==", "br-int"]], "mutations": [to_bridge]},
+        # ovn-controller made it
+        {"op": "update", "table": "Bridge", "where": [["name", "==", "br-int"]], "row": {"external_ids": ["map", []]}},
+        {"op": "update", "table": "Port", "where": [["name", "==", "br-int"]], "row": {"external_ids": ["map", []]}},
+        {
+            "op": "update",
+            "table": "Interface",
+            "where": [["name", "==", "br-int"]],
+            "row": {"external_ids": ["map", []]},
+        },
+    )
+    assert remove(remote) is True
+    assert [row["name"] for row in server.rows("Bridge")] == ["br-int"]
+    assert [row["name"] for row in server.rows("Port")] == ["br-int"]
+    assert server.rows("SSL") == []
     (root,) = server.rows("Open_vSwitch")
     # An identity is for life: the same machine comes back as the same chassis.
-    assert root["external_ids"]["system-id"] == "win1"
-    assert settle(remote, present=False) is False
+    assert root["external_ids"] == {"system-id": "win1", "theirs": "x"}
+    assert remove(remote) is False
 
 
 def test_a_database_that_does_not_answer_is_explained() -> None:
     with pytest.raises(MachineError, match="does ovsdb-server listen"):
-        openvswitch.settle(f"tcp:127.0.0.1:{free_port()}", CHASSIS, present=True, dry=True)
+        openvswitch.settle(f"tcp:127.0.0.1:{free_port()}", CHASSIS, dry=True)

@@ -84,3 +84,11 @@ def test_what_may_surprise_is_a_warning() -> None:
     (said,) = rules.warnings(MACHINE | {"name": "WIN-7K2J"}, WISHES)
     assert "calls itself 'WIN-7K2J'" in said
     assert rules.problems(MACHINE | {"pending_reboot": ["x"]}, WISHES) == []
+
+
+def test_a_node_does_not_change_its_datapath_in_silence() -> None:
+    machine = MACHINE | {"node": {"datapath": "hybrid_overlay", "runtime": "containerd"}}
+    assert rules.problems(machine, WISHES) == []
+    (problem,) = rules.problems(machine, replace(WISHES, datapath="ovs"))
+    assert "is a node with windows_datapath: hybrid_overlay" in problem and "reset.yml" in problem
+    assert rules.problems(MACHINE | {"node": {}}, replace(WISHES, datapath="ovs")) == []

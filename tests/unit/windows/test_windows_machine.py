@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ovn_k8s.windows.machine import __main__ as program
-from ovn_k8s.windows.machine import files, firewall, services, versions
+from ovn_k8s.windows.machine import files, firewall, node, services, versions
 from ovn_k8s.windows.machine.errors import MachineError
 from ovn_k8s.windows.machine.record import LARGE, Record
 from ovn_k8s.windows.machine.services import Service
@@ -300,3 +300,13 @@ def test_a_record_that_is_none_is_said(tmp_path: Path) -> None:
     (tmp_path / "record.json").write_text("{")
     with pytest.raises(MachineError, match="is no record"):
         Record.load(tmp_path)
+
+
+def test_a_machine_says_what_kind_of_node_it_is(tmp_path: Path) -> None:
+    assert node.present(tmp_path) == {}
+    (tmp_path / "node.toml").write_text('node_name = "win1"\n')
+    assert node.present(tmp_path) == {"datapath": "hybrid_overlay", "runtime": "containerd"}
+    (tmp_path / "node.toml").write_text('datapath = "ovs"\nruntime = "docker"\n')
+    assert node.present(tmp_path) == {"datapath": "ovs", "runtime": "docker"}
+    (tmp_path / "node.toml").write_text("broken")
+    assert node.present(tmp_path) == {}

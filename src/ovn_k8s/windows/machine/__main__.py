@@ -9,7 +9,8 @@ Requests:
     {"operation": "settle", "check": false, "directories": [...], "files": [...], "absent": [...],
      "firewall": [...], "services": [...], "prune": {"base": "…", "version": "…"}}
     {"operation": "reset", "check": false, "ctr": "C:\\…\\ctr.exe"}               all that `settle` has made
-    {"operation": "openvswitch", "check": false, "present": true, "remote": "tcp:127.0.0.1:6640", "chassis": {...}}
+    {"operation": "openvswitch", "check": false, "remote": "tcp:127.0.0.1:6640", "chassis": {...}}
+    {"operation": "openvswitch", "check": false, "remote": "tcp:127.0.0.1:6640", "absent": "win1"}
 The answer has `ok`; when that is false, `error`, and the exit status is 1. Everything is ASCII, because consoles differ
 in what else they pass.
 """
@@ -23,7 +24,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from . import containers, files, firewall, openvswitch, services, versions
+from . import containers, files, firewall, node, openvswitch, services, versions
 from .errors import MachineError
 from .files import Change
 from .record import Record
@@ -44,13 +45,19 @@ def answer(request: Mapping[str, Any]) -> Answer:
     if operation in ("missing", "settle", "reset"):
         return _on_record(str(operation), request)
     if operation == "openvswitch":
-        try:
-            chassis = openvswitch.Chassis(**request["chassis"])
-        except (KeyError, TypeError) as error:
-            raise MachineError(f"the request's chassis cannot be read: {error}") from error
-        dry, present = request.get("check") is True, request.get("present") is not False
-        return told(openvswitch.settle(str(request.get("remote")), chassis, present=present, dry=dry))
+        return told(_chassis(request))
     raise MachineError(f"operation is {operation!r}, which is none of ours")
+
+
+def _chassis(request: Mapping[str, Any]) -> list[Change]:
+    remote, dry = str(request.get("remote")), request.get("check") is True
+    if "absent" in request:
+        return openvswitch.remove(remote, str(request["absent"]), dry=dry)
+    try:
+        chassis = openvswitch.Chassis(**request["chassis"])
+    except (KeyError, TypeError) as error:
+        raise MachineError(f"the request's chassis cannot be read: {error}") from error
+    return openvswitch.settle(remote, chassis, dry=dry)
 
 
 def _on_record(operation: str, request: Mapping[str, Any]) -> Answer:
@@ -65,6 +72,7 @@ def _on_record(operation: str, request: Mapping[str, Any]) -> Answer:
     if operation == "settle":
         return settle(request, record, control)
     dry = request.get("check") is True
+    was = node.present(record.folder)
     if not dry:
         # Nothing may start them again: the kubelet goes first.
         services.halt("kubelet", control, record)
@@ -74,7 +82,7 @@ def _on_record(operation: str, request: Mapping[str, Any]) -> Answer:
     changes += files.undo(record, dry=dry)
     if not dry:
         shutil.rmtree(record.folder, ignore_errors=True)
-    return told(changes) | {"hns": control.settings("hns") is not None}
+    return told(changes) | {"hns": control.settings("hns") is not None, "datapath": was.get("datapath", "")}
 
 
 def settle(

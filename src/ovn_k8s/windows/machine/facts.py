@@ -11,7 +11,8 @@ from typing import Any
 
 from ovn_k8s.core.hns.errors import HnsError
 
-from . import registry
+from ..folders import data_place
+from . import node, registry
 from .adapters import adapters
 from .service_control import ServiceControl
 
@@ -42,6 +43,7 @@ def facts() -> dict[str, Any]:
         "pending_reboot": _pending(),
         "time": time.time(),
         "adapters": adapters(),
+        "node": node.present(data_place()),
         "services": {name: control.is_running(name) for name in _SERVICES if control.settings(name) is not None},
     }
 

@@ -16,6 +16,7 @@ from typing import Any
 from ovn_k8s.core.database import Database, row_owner
 from ovn_k8s.core.errors import PlanError
 from ovn_k8s.core.plan import plan
+from ovn_k8s.core.pods import OWNER_PREFIX
 from ovn_k8s.core.rows import OWNER_KEY, MapPatch, Parent, Ref, Row
 from ovn_k8s.core.topology import node_owner
 from ovn_k8s.host.config import INTEGRATION_BRIDGE
@@ -28,6 +29,8 @@ from .files import Change
 
 DATABASE = "Open_vSwitch"
 TABLES = ("Open_vSwitch", "Bridge", "Port", "Interface")
+PLACE = ("ovn-remote", "ovn-encap-type", "ovn-encap-ip", "ovn-bridge")
+"""Where a chassis is, in external_ids; who it is (`system-id`) stays for life."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +55,8 @@ class Chassis:
 def rows(chassis: Chassis, actual: Database) -> Iterator[Row]:
     """The wanted rows. A bridge that somebody else has made keeps its owner."""
     owner = node_owner(chassis.name)
-    identity = {
-        "system-id": chassis.name,
-        "ovn-remote": chassis.southbound,
-        "ovn-encap-type": chassis.encapsulation,
-        "ovn-encap-ip": chassis.address,
-        "ovn-bridge": INTEGRATION_BRIDGE,
-    }
+    place = (chassis.southbound, chassis.encapsulation, chassis.address, INTEGRATION_BRIDGE)
+    identity = {"system-id": chassis.name, **dict(zip(PLACE, place, strict=True))}
     yield Row("Open_vSwitch", ".", {"external_ids": MapPatch(identity)})
     for name, mode in ((INTEGRATION_BRIDGE, "secure"), (chassis.bridge, "standalone")):
         bridge, port = actual.find("Bridge", name), actual.find("Port", name)
@@ -73,22 +71,35 @@ def _port(name: str, bridge: str, interface: dict[str, Any], owner: str) -> Iter
     yield Row("Port", name, {"interfaces": [Ref("Interface", name)]}, owner, Parent("Bridge", bridge, "ports"))
 
 
-def settle(remote: str, chassis: Chassis, *, present: bool, dry: bool) -> list[Change]:
-    """Make it so, or take away what was made; what that took. Raises MachineError.
+def settle(remote: str, chassis: Chassis, *, dry: bool) -> list[Change]:
+    """Make it so; what that took. Raises MachineError."""
+    return _carried_out(remote, chassis.name, chassis, dry=dry)
 
-    The integration bridge stays when something of another owner is on it.
+
+def remove(remote: str, name: str, *, dry: bool) -> list[Change]:
+    """Take away what was made for the chassis of this name, and pods' ports; what that took. Raises MachineError.
+
+    Its `system-id` stays, and an integration bridge that ovn-controller has made.
     """
-    owner = node_owner(chassis.name)
+    return _carried_out(remote, name, None, dry=dry)
+
+
+def _carried_out(remote: str, name: str, chassis: Chassis | None, *, dry: bool) -> list[Change]:
+    owner = node_owner(name)
 
     def make(actual: Database) -> Any:
-        return plan(rows(chassis, actual) if present else (), actual, owners=[owner])
+        if chassis:
+            return plan(rows(chassis, actual), actual, owners=[owner])
+        # With no place to go to, ovn-controller leaves OVN.
+        nowhere = Row("Open_vSwitch", ".", {"external_ids": MapPatch(remove=frozenset(PLACE))})
+        return plan((nowhere,), actual, owners=lambda one: one == owner or one.startswith(OWNER_PREFIX))
 
     changes = []
     try:
         with Client(parse_remotes(remote), DATABASE) as client:
             # First: with the rows ovn-controller gets to know where OVN is, and needs the keys to be let in.
-            if _settle_keys(client, chassis, present=present, dry=dry):
-                changes.append(Change(f"Open vSwitch {remote}", "given other keys" if present else "without keys"))
+            if _settle_keys(client, owner, chassis, dry=dry):
+                changes.append(Change(f"Open vSwitch {remote}", "given other keys" if chassis else "without keys"))
             done = client.converge(TABLES, make, check=dry)
     except (OvsdbError, PlanError, ValueError) as error:
         raise MachineError(
@@ -100,25 +111,23 @@ def settle(remote: str, chassis: Chassis, *, present: bool, dry: bool) -> list[C
     return changes
 
 
-def _settle_keys(client: Client, chassis: Chassis, *, present: bool, dry: bool) -> bool:
+def _settle_keys(client: Client, owner: str, chassis: Chassis | None, *, dry: bool) -> bool:
     """The one row of SSL, which has no name: replaced whole. Whether that was, or is, to do."""
     stored = client.snapshot(("Open_vSwitch", "SSL"))
-    owner = node_owner(chassis.name)
-    wanted = {
-        "private_key": chassis.private_key,
-        "certificate": chassis.certificate,
-        "ca_cert": chassis.ca_certificate,
-    }
+    wanted: dict[str, Any] = {}
+    if chassis:
+        wanted |= {"private_key": chassis.private_key, "certificate": chassis.certificate}
+        wanted["ca_cert"] = chassis.ca_certificate
     keys = next(iter(stored.rows("SSL")), None)
     ours = keys is not None and row_owner(keys.columns) == owner
-    if present:
+    if chassis:
         if keys is not None and ours and all(keys.columns[name] == value for name, value in wanted.items()):
             return False
     elif not ours:
         return False
-    root: dict[str, Any] = {"ssl": ["named-uuid", "keys"] if present else ["set", []]}
+    root: dict[str, Any] = {"ssl": ["named-uuid", "keys"] if chassis else ["set", []]}
     operations: list[dict[str, Any]] = [{"op": "update", "table": "Open_vSwitch", "where": [], "row": root}]
-    if present:
+    if chassis:
         row = wanted | {"external_ids": ["map", [[OWNER_KEY, owner]]]}
         operations.insert(0, {"op": "insert", "table": "SSL", "row": row, "uuid-name": "keys"})
     if not dry:
