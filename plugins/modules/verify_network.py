@@ -192,7 +192,11 @@ def main() -> None:
     options = module.params
     pods, waiting = (
         [
-            Pod(item["name"], item["node"], item["address"], int(item["number"]), bool(item.get("windows")))
+            Pod(
+                *(item[key] for key in ("name", "node", "address")),
+                int(item["number"]),
+                *(bool(item.get(key)) for key in ("windows", "overlay")),
+            )
             for item in options[key]
         ]
         for key in ("pods", "waiting")

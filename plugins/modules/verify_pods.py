@@ -35,6 +35,11 @@ options:
     type: list
     elements: str
     default: []
+  overlay_nodes:
+    description: Those of O(windows_nodes) that are of the hybrid overlay; their pods have no logical port.
+    type: list
+    elements: str
+    default: []
   windows_image:
     description: Image for the nodes that run Windows, with the same program.
     type: str
@@ -85,7 +90,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 pods:
-  description: The pods that run, with name, node, address, number and windows.
+  description: The pods that run, with name, node, address, number, windows and overlay.
   returned: with O(state=started)
   type: list
   elements: dict
@@ -157,7 +162,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     for old in leftovers(kubectl):
         kubectl.run("delete", "namespace", old, "--ignore-not-found", "--wait=false")
     arrange_removal(kubectl, namespace, options["lifetime"])
-    workers = Workers(options["nodes"], options["image"], options["windows_nodes"], options["windows_image"])
+    names = ("nodes", "image", "windows_nodes", "windows_image", "overlay_nodes")
+    workers = Workers(*(options[name] for name in names))
     pods, waiting, results = start(kubectl, namespace, workers, options["port"], options["timeout"])
     return {
         "changed": True,
@@ -174,6 +180,7 @@ def main() -> None:
             "namespace": {"type": "str", "required": True},
             "nodes": {"type": "list", "elements": "str", "default": []},
             "windows_nodes": {"type": "list", "elements": "str", "default": []},
+            "overlay_nodes": {"type": "list", "elements": "str", "default": []},
             "windows_image": {"type": "str", "default": "localhost/netcheck:1"},
             "image": {"type": "str", "default": "localhost/netcheck:1"},
             "port": {"type": "int", "default": 8080},

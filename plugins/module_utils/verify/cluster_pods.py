@@ -66,6 +66,8 @@ class Workers:
     image: str
     windows: Sequence[str] = ()
     windows_image: str = ""
+    overlay: Sequence[str] = ()
+    """Which of those with Windows are of the hybrid overlay."""
 
     @property
     def names(self) -> list[str]:
@@ -188,7 +190,7 @@ def start(
         number = int(item["metadata"]["annotations"]["ovn-k8s.io/verify-number"])
         if name in ready_after:
             address = item["status"]["podIP"]
-            pod = Pod(name, node, address, number, windows)
+            pod = Pod(name, node, address, number, windows, node in workers.overlay)
             pods.append(pod)
             results.append(Result("pod starts", node, pod.label, OK, address, milliseconds=1000 * ready_after[name]))
         else:
@@ -198,7 +200,7 @@ def start(
             hint = f"on {node}: journalctl -u kubelet -u containerd -u ovn-k8s-node; on the master: -u ovn-k8s-watcher"
             if windows:
                 hint = f"on {node}: C:\\ProgramData\\ovn-k8s\\log\\ovn-k8s.log and the logs of kubelet and runtime"
-            pod = Pod(name, node, "", number, windows)
+            pod = Pod(name, node, "", number, windows, node in workers.overlay)
             waiting.append(pod)
             results.append(Result("pod starts", node, pod.label, FAILED, why, hint))
     return pods, waiting, results

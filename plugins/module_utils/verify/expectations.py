@@ -25,13 +25,17 @@ TOKEN_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 @dataclass(frozen=True)
 class Pod:
-    """A pod that the verification has started. number: 0 is the one that asks the other nodes."""
+    """A pod that the verification has started. number: 0 is the one that asks the other nodes.
+
+    overlay: of the hybrid overlay; it has no logical port, and its way out and its address there are its machine's own.
+    """
 
     name: str
     node: str
     address: str
     number: int
     windows: bool = False
+    overlay: bool = False
 
     @property
     def label(self) -> str:
@@ -113,8 +117,7 @@ def pod_probes(here: Surroundings) -> dict[str, list[Probe]]:
             known = [mtu for mtu in (mtus.get(name), mtus.get(neighbour)) if mtu]
             found[pod.name].append(_mtu(here, pod, peer, min(known, default=None)))
     for pod in first.values():
-        if pod.windows:
-            # Its way out is the machine's own, and so is its address there.
+        if pod.overlay:
             found[pod.name].append(_to_service(here, pod))
             continue
         found[pod.name] += [_to_node(here, pod, node) for node in here.nodes if node.name in here.node_servers]
@@ -123,7 +126,7 @@ def pod_probes(here: Surroundings) -> dict[str, list[Probe]]:
 
 
 def _between_pods(here: Surroundings, pod: Pod, other: Pod, check: str) -> Probe:
-    windows = next((one.node for one in (pod, other) if one.windows), "")
+    windows = next((one.node for one in (pod, other) if one.overlay), "")
     if windows:
         hint = (
             f"on {windows}: C:\\ProgramData\\ovn-k8s\\log\\ovn-k8s.log, Get-HnsNetwork, Get-HnsEndpoint; does the "
@@ -136,6 +139,8 @@ def _between_pods(here: Surroundings, pod: Pod, other: Pod, check: str) -> Probe
             f"does the underlay carry UDP port 6081 between {pod.node} and {other.node}? on both: ovs-vsctl show; "
             "journalctl -u ovn-controller"
         )
+    if not windows and (pod.windows or other.windows):
+        hint += r"; on Windows: C:\ProgramData\ovn-k8s\log\ovn-k8s.log, and the service ovn-controller"
     return Probe(
         check,
         pod.label,
@@ -178,10 +183,10 @@ def _to_node(here: Surroundings, pod: Pod, node: Node) -> Probe:
 def _to_service(here: Surroundings, pod: Pod) -> Probe:
     url = f"https://{here.service_address}:443/version"
     hint = "on the master: ovn-nbctl lb-list; journalctl -u ovn-k8s-watcher; kubectl get endpointslices"
-    if pod.windows:
+    if pod.overlay:
         hint = (
-            f"on {pod.node}: C:\\ProgramData\\Kubernetes\\log\\kube-proxy.log, Get-HnsPolicyList, or with Open vSwitch "
-            "on the master: ovn-nbctl lb-list; kubectl get endpointslices"
+            f"on {pod.node}: C:\\ProgramData\\Kubernetes\\log\\kube-proxy.log, Get-HnsPolicyList; on the master: "
+            "kubectl get endpointslices"
         )
     return Probe(
         "pod to API server",
@@ -214,11 +219,11 @@ def _outward(here: Surroundings, pod: Pod) -> list[Probe]:
 
 def skipped(here: Surroundings) -> list[Result]:
     """What cannot be checked with these settings, so that the report says so."""
-    reason = "not checked for Windows pods: their way out is the machine's own"
+    reason = "not checked for pods of the hybrid overlay: their way out is the machine's own"
     results = [
         Result("pod to the outside", pod.label, "internet", SKIPPED, reason)
         for pod in here.pods
-        if pod.windows and pod.number == 0
+        if pod.overlay and pod.number == 0
     ]
     if here.external_address:
         return results

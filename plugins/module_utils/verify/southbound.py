@@ -60,8 +60,8 @@ def check_southbound(
             if wrong
             else Result("chassis", node.name, "southbound database", OK, f"{shown}, {node_port(node.name)} is up")
         )
-    # A Windows pod of the overlay has no logical port.
-    for pod in (one for one in pods if not one.windows):
+    # A pod of the hybrid overlay has no logical port.
+    for pod in (one for one in pods if not one.overlay):
         wrong = binding_trouble(f"{namespace}_{pod.name}", pod.node)
         hint = f"on {pod.node}: journalctl -u ovn-k8s-node -u ovn-controller; on the master: -u ovn-k8s-watcher"
         results.append(

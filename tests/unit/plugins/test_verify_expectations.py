@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -54,7 +55,17 @@ def test_every_pair_is_probed() -> None:
     assert len(seen) == len(set(seen)) == 2 + 2 + 2 + 6 + 2 + 2
 
 
-WINDOWS = [Pod(f"verify-win1-{number + 1}", "win1", f"10.244.4.{3 + number}", number, True) for number in (0, 1)]
+WINDOWS = [Pod(f"verify-win1-{number + 1}", "win1", f"10.244.4.{3 + number}", number, True, True) for number in (0, 1)]
+
+
+def test_windows_pods_with_open_vswitch_are_asked_what_linux_pods_are() -> None:
+    pods = [replace(pod, overlay=False) for pod in WINDOWS]
+    probes = pod_probes(here(pods=[*PODS, *pods]))
+    as_linux = [(probe.check, probe.kind) for probe in probes["verify-linux1-1"]]
+    assert sorted((probe.check, probe.kind) for probe in probes["verify-win1-1"]) == sorted(as_linux)
+    to_windows = [probe for probe in probes["verify-linux1-1"] if probe.target == "win1 pod 1"]
+    assert all("6081" in probe.hint and "Windows" in probe.hint for probe in to_windows if probe.kind == "dialogue")
+    assert skipped(here(pods=[*PODS, *pods])) == []
 
 
 def test_windows_pods_are_asked_what_the_overlay_does() -> None:

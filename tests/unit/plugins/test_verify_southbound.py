@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,12 @@ def check(
     return check_southbound(database, [NODE], [POD], "ns", "geneve")
 
 
-def test_windows_pods_have_no_port() -> None:
+def test_pods_of_the_overlay_have_no_port() -> None:
     database = Database(parse_schema(json.loads(SCHEMA.read_text(encoding="utf-8"))))
-    pod = Pod("verify-win1-1", "win1", "10.244.4.3", 0, True)
+    pod = Pod("verify-win1-1", "win1", "10.244.4.3", 0, True, True)
     assert check_southbound(database, [], [pod], "ns", "geneve") == []
+    (missing,) = check_southbound(database, [], [replace(pod, overlay=False)], "ns", "geneve")
+    assert missing.status == "failed"
 
 
 def test_all_is_well() -> None:
