@@ -170,7 +170,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             with Client(parse_remotes(remote), "OVN_Southbound", tls=tls, timeout=self.get_option("timeout")) as client:
                 return list(chassis(client.snapshot(CHASSIS_TABLES)))
         except (OvsdbError, PlanError, ValueError) as error:
-            raise AnsibleParserError(f"cannot use OVN_Southbound at {remote}: {error}") from None
+            cause = str(error).removeprefix(f"{remote}: ")
+            raise AnsibleParserError(f"cannot use OVN_Southbound at {remote}: {cause}") from None
 
     def _add(self, found: dict[str, Any]) -> None:
         name = found[self.get_option("name_by")] or found["name"]

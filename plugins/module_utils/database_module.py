@@ -216,24 +216,24 @@ def _changes(made: Plan) -> list[dict[str, str]]:
 
 def fail(module: AnsibleModule, endpoint: Endpoint, error: Exception, made: Plan | None = None) -> NoReturn:
     """End the module with a message that says what failed where, why, and what to do."""
-    module.fail_json(
-        msg=_explained(f"{endpoint.database} at {module.params['remote'] or endpoint.remote}", error, made)
-    )
+    module.fail_json(msg=_explained(endpoint.database, module.params["remote"] or endpoint.remote, error, made))
     raise AssertionError("unreachable")
 
 
-def _explained(where: str, error: Exception, made: Plan | None) -> str:
+def _explained(database: str, remote: str, error: Exception, made: Plan | None) -> str:
+    where = f"{database} at {remote}"
+    cause = str(error).removeprefix(f"{remote}: ")  # of several remotes, errors name the one that they speak of
     unknown = "whether the change was made is not known; run again"
     if isinstance(error, Timeout):
-        return f"{where}: {error}; {unknown if made else 'is the server busy? raise the option timeout'}"
+        return f"{where}: {cause}; {unknown if made else 'is the server busy? raise the option timeout'}"
     if isinstance(error, ConnectionFailed) and made:
-        return f"{where}: {error}; {unknown}"
+        return f"{where}: {cause}; {unknown}"
     if isinstance(error, TransactionFailed):
         return f"{where}: {_subject(error, made)}the server refused the transaction and nothing was changed: {error}"
     if isinstance(error, ConnectionFailed):
-        return f"cannot use {where}: {error}"
+        return f"cannot use {where}: {cause}"
     if isinstance(error, OvsdbError):
-        return f"{where}: {error}"
+        return f"{where}: {cause}"
     return f"{where}: nothing was changed: {error}"
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import ConnectionFailed, NoCluster, NotLeader, Stale, Timeout, TransactionFailed
+from .errors import ConnectionFailed, NoCluster, NotLeader, Stale, Timeout, TlsFailed, TransactionFailed
 from .remote import Remote, Tls
 from .stream import JsonStream
 
@@ -120,7 +120,9 @@ def open_link(
             return link
         except ConnectionFailed as error:
             failures.append(error)
-        except (Timeout, TransactionFailed) as error:
+        except Timeout as error:
+            failures.append(ConnectionFailed(f"{error}; is the server busy or stopped?"))
+        except TransactionFailed as error:
             failures.append(ConnectionFailed(f"{remote}: {error}"))
         if link:
             link.close()
@@ -179,9 +181,18 @@ OTHERS_WAIT_S = 3.0
 
 def server_state(link: Link, database: str, timeout: float) -> ServerState | None:
     """What the server says about the database. None: it is too old to say anything. Raises as `Link.call`."""
-    names = link.call("list_dbs", [], timeout)
+    try:
+        names = link.call("list_dbs", [], timeout)
+    except ConnectionFailed as error:
+        if link.remote.scheme != "ssl":
+            raise
+        # A server with TLS 1.3 refuses a client only after the handshake.
+        raise TlsFailed(f"{error}; is our certificate from the authority that the server trusts?") from None
     if database not in names:
-        raise ConnectionFailed(f"{link.remote}: the server has no database {database} (it has {', '.join(names)})")
+        there = ", ".join(names)
+        raise ConnectionFailed(
+            f"{link.remote}: the server has no database {database} (it has {there}); is this the remote of another one?"
+        )
     if SERVER not in names:
         return None
     query = {"op": "select", "table": "Database", "where": [["name", "==", database]], "columns": list(STATE_COLUMNS)}

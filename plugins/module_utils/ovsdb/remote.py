@@ -84,8 +84,10 @@ class Remote:
             raise ConnectionFailed(f"{self}: there is no such socket; is ovsdb-server running?") from None
         except PermissionError:
             raise ConnectionFailed(f"{self}: permission denied; run as root or give access to the socket") from None
+        except ConnectionRefusedError:
+            raise ConnectionFailed(f"{self}: Connection refused; does ovsdb-server run and listen there?") from None
         except OSError as error:
-            raise ConnectionFailed(f"{self}: {error.strerror or error}") from None
+            raise ConnectionFailed(f"{self}: {error.strerror or error}; can that address be reached?") from None
         return stream if self.scheme == "tcp" else self._wrap(stream, tls)
 
     def _wrap(self, stream: socket.socket, tls: Tls | None) -> socket.socket:
