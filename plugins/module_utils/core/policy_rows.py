@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 
+from .node_services import ALIASES
 from .policies import NO_LOGGING, Block, Logging, NetworkPolicy, Peers, PolicyPort, Rule, digest
 from .rows import Parent, Ref, Row
 from .service_rows import HAIRPIN_SOURCE
@@ -77,20 +78,37 @@ def own_node_row(node: str, addresses: Iterable[str]) -> Row:
 
     `addresses`: those of the node, not of the pods on it.
     """
-    return Row(
-        "ACL",
-        f"{node[:30]}:out:node:{digest('node', node)}",
-        {
-            "direction": "from-lport",
-            "priority": ALLOW_PRIORITY,
-            "match": f"ip4.dst == {_set(sorted(addresses))}",
-            "action": "allow-related",
-            "log": False,
-            "options": {"apply-after-lb": "true"},
-        },
-        NODES_OWNER,
-        Parent("Logical_Switch", node, "acls"),
+    return _switch_acl(
+        node,
+        "out:node",
+        direction="from-lport",
+        match=f"ip4.dst == {_set(sorted(addresses))}",
+        action="allow-related",
+        options={"apply-after-lb": "true"},
     )
+
+
+def returning_row(node: str, port: str, addresses: Iterable[str], services: IPv4Network) -> Row:
+    """What lets a node ask itself through a service, while its switch tracks the connections that it lets through.
+
+    Packets and answers then pass the node's own port twice. A connection that is tracked there on its second way, too,
+    is a second one with the same answers. `addresses`: those of the port; `services`: those of the cluster.
+    """
+    sources = [*sorted(addresses), str(services), str(ALIASES)]
+    return _switch_acl(
+        node,
+        "in:back",
+        direction="to-lport",
+        match=f'outport == "{port}" && ip4.src == {_set(sources)}',
+        action="allow-stateless",
+        options={},
+    )
+
+
+def _switch_acl(node: str, what: str, **columns: object) -> Row:
+    name = f"{node[:30]}:{what}:{digest(what.rpartition(':')[2], node)}"
+    parent = Parent("Logical_Switch", node, "acls")
+    return Row("ACL", name, {"priority": ALLOW_PRIORITY, "log": False, **columns}, NODES_OWNER, parent)
 
 
 def meter_rows() -> tuple[Row, Row]:

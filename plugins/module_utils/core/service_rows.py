@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, ip_address
 
 from .database import Database
+from .node_services import NODE_PORTS_OUTSIDE, NODE_PORTS_WITHIN
 from .rows import Parent, Row
 from .services import Endpoint, EndpointSlice, Service, ServicePort
 from .topology import LOAD_BALANCER_GROUP, gateway_router
@@ -126,9 +127,9 @@ def service_load_balancers(
     once and does not wait for a timeout.
 
     * In the group that all switches share: the cluster addresses, and for pods and nodes also node ports and external
-      addresses, which lead to every endpoint from there.
+      addresses, which lead to every endpoint from there. For the world, too, node ports by way of a node.
     * With internalTrafficPolicy Local each node has the cluster addresses on its own switch instead, with the endpoints
-      of that node.
+      of that node; with externalTrafficPolicy Local what the world finds at that node's address.
     * Each gateway's router has node ports at its own address, and the external addresses.
 
     `affinity`: whether this OVN can keep clients at endpoints.
@@ -147,14 +148,19 @@ def service_load_balancers(
         shared = {} if service.local else backends.vips(service.cluster_ips, ports)
         shared.update(backends.vips(service.external_ips, ports))
         shared.update(backends.node_ports(around.node_port_addresses, ports))
+        if around.nodes:
+            aliases = (NODE_PORTS_WITHIN,) if service.external_local else (NODE_PORTS_WITHIN, NODE_PORTS_OUTSIDE)
+            shared.update(backends.node_ports(map(str, aliases), ports))
         if shared:
             group = Parent("Load_Balancer_Group", LOAD_BALANCER_GROUP, "load_balancer")
             rows.append(build.row("", group, shared))
-        if service.local:
-            for node in around.nodes:
-                parent = Parent("Logical_Switch", node, "load_balancer")
-                vips = Backends(slices, frozenset({node})).vips(service.cluster_ips, ports)
-                rows.append(build.row(f"_node_{node}", parent, vips))
+        for node in around.nodes if service.local or service.external_local else ():
+            near = Backends(slices, frozenset({node}))
+            vips = near.vips(service.cluster_ips, ports) if service.local else {}
+            if service.external_local:
+                vips.update(near.node_ports((str(NODE_PORTS_OUTSIDE),), ports))
+            if vips:
+                rows.append(build.row(f"_node_{node}", Parent("Logical_Switch", node, "load_balancer"), vips))
         if is_outside(service):
             for gateway in around.gateways:
                 rows += _gateway_rows(build, gateway, service, backends, ports)

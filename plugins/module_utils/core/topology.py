@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from .addresses import cluster_join_address, mac_for, node_address, router_address, with_prefix
+from .node_services import ALIASES
 from .rows import MapPatch, Parent, Ref, Row
 
 CLUSTER_OWNER = "cluster"
@@ -89,6 +90,8 @@ def cluster_topology(router: str, join: IPv4Network) -> Iterator[Row]:
     yield Row("Logical_Router", router, {"external_ids": {CLUSTER_ROUTER_KEY: "yes"}}, CLUSTER_OWNER)
     yield Row("Logical_Switch", JOIN_SWITCH, owner=CLUSTER_OWNER)
     yield from _join(router, cluster_join_address(join), join, CLUSTER_OWNER)
+    # A node port that no service has ends here, and not at a gateway.
+    yield _route(f"{CLUSTER_OWNER}/node-ports", router, str(ALIASES), "discard", CLUSTER_OWNER)
 
 
 def node_topology(router: str, node: Node) -> Iterator[Row]:
@@ -199,7 +202,7 @@ def _to_router(name: str, switch: str, router_port: str, owner: str) -> Row:
 
 
 def _route(
-    name: str, router: str, prefix: str, nexthop: IPv4Address, owner: str, output_port: str | None = None
+    name: str, router: str, prefix: str, nexthop: IPv4Address | str, owner: str, output_port: str | None = None
 ) -> Row:
     columns = {"ip_prefix": prefix, "nexthop": str(nexthop), "output_port": output_port}
     return Row("Logical_Router_Static_Route", name, columns, owner, Parent("Logical_Router", router, "static_routes"))

@@ -12,6 +12,7 @@ from fcntl import LOCK_EX, flock
 from pathlib import Path
 
 from ovn_k8s.core.database import Database
+from ovn_k8s.core.node_services import ALIASES
 from ovn_k8s.core.plan import Plan, plan
 from ovn_k8s.core.topology import node_owner
 from ovn_k8s.netlink import host_stack
@@ -20,7 +21,7 @@ from ovn_k8s.ovsdb.client import Client
 from ovn_k8s.ovsdb.errors import ConnectionFailed
 from ovn_k8s.ovsdb.remote import parse_remotes
 
-from . import bridges, state
+from . import bridges, services, state
 from .config import INTEGRATION_BRIDGE, NodeConfig, Underlay
 from .errors import HostError
 from .interfaces import set_addresses, set_routes, set_settings, set_up
@@ -31,6 +32,8 @@ from .words import in_words
 APPEAR_SECONDS = 20.0
 """How long ovs-vswitchd may take to make or remove an interface."""
 LOCK = Path("/run/ovn-k8s/overlay.lock")
+SECOND_METRIC = 1024
+"""Of ways that serve while the better ones are gone."""
 
 
 def apply(config: NodeConfig, *, check: bool = False, state_path: Path = state.DEFAULT_PATH) -> list[str]:
@@ -57,6 +60,7 @@ def apply(config: NodeConfig, *, check: bool = False, state_path: Path = state.D
             _move_to_bridge(handle, ovs, config.underlay, nic, saved.interfaces[nic.name], recorder)
         if config.node_subnet:
             _management(handle, ovs, config, recorder)
+            services.serve(handle, config, recorder)
         if gateway:
             set_addresses(handle, gateway, gateway.name, (), recorder)
             set_up(handle, gateway, gateway.name, recorder)
@@ -82,6 +86,8 @@ def remove(config: NodeConfig, *, check: bool = False, state_path: Path = state.
             if not state_path.exists():  # Open vSwitch never was used here
                 return []
             raise
+        if config.node_subnet:
+            services.leave(handle, config, recorder)
         with ovs:
             gone = ovs.converge(bridges.TABLES, lambda actual: _removal(config, actual, saved), check=check)
         recorder.changes += list(in_words(gone))
@@ -181,16 +187,19 @@ def _source(handle: Netlink, config: NodeConfig) -> str:
 def _routes(config: NodeConfig, source: str, *, there: bool) -> Iterator[Route]:
     """The ways to pods and services.
 
-    A UDP server that is bound to no address answers from the one that the route names, and a pod expects that which it
-    has asked: the node's. So the way to the node's own pods names it. The others do not, since what another machine
-    sends to that address comes by the underlay, past OVN. When the address goes, the kernel takes the route with it,
-    and the way to all pods serves these, too.
+    A UDP server that is bound to no address answers from the one that the route names, and who asks expects that which
+    it has asked: the node's. What begins here gets the management address on its way out (services.py). When the node's
+    address goes, the kernel takes the routes with it that name it, and others serve.
     """
     if there or source:  # the kernel makes this one by itself, with the management address; it leads to the router
-        source = source or str(config.management_address.ip)
-        yield Route(str(config.subnet), source=source, protocol=RTPROT_KERNEL, scope=RT_SCOPE_LINK)
-    for network in (config.cluster_cidr, config.service_cidr):
-        yield Route(str(network), str(config.router_address))
+        own = source or str(config.management_address.ip)
+        yield Route(str(config.subnet), source=own, protocol=RTPROT_KERNEL, scope=RT_SCOPE_LINK)
+    router = str(config.router_address)
+    for network in (config.cluster_cidr, ALIASES):
+        yield Route(str(network), router, source=source)
+    yield Route(str(config.service_cidr), router)
+    for network in (config.cluster_cidr, ALIASES) if source else ():
+        yield Route(str(network), router, metric=SECOND_METRIC)
 
 
 def _made(handle: Netlink, ovs: Client, name: str, recorder: Recorder) -> Link | None:

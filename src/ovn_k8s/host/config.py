@@ -59,8 +59,8 @@ class NodeConfig:
 
     `node_subnet` is None on a machine that has no place in the network yet; what rests on it raises ConfigError then.
     `subnet_fixed`: the file itself says it, so it is not looked for elsewhere.
-    `node_ip`: the node's address among the nodes, from which its processes talk to its own pods; None:
-    from the management one.
+    `node_ip`: the node's address among the nodes, from which its processes talk to its own pods and at which it has
+    node ports; None: from the management one, and no node ports.
     """
 
     node_name: str

@@ -45,6 +45,26 @@ def write(interface: str, values: Mapping[str, str]) -> None:
             path.write_text(value, encoding="ascii")
 
 
+def forwards_everywhere() -> bool:
+    """Whether the machine is a router: net.ipv4.ip_forward."""
+    return (_PROC / "ipv4/ip_forward").read_text(encoding="ascii").strip() == "1"
+
+
+def forwards(interface: str) -> bool:
+    """Whether what comes in by this interface may go on; not by one that is not there."""
+    path = _path(interface, "ipv4/forwarding")
+    return path.exists() and path.read_text(encoding="ascii").strip() == "1"
+
+
+def set_forwarding(interface: str, enabled: bool) -> None:
+    """Let what comes in by this interface go on, or not.
+
+    Raises:
+        OSError: no such interface, or /proc/sys/net is read-only.
+    """
+    _path(interface, "ipv4/forwarding").write_text(str(int(enabled)), encoding="ascii")
+
+
 def _path(interface: str, setting: str) -> Path:
     family, name = setting.split("/")
     return _PROC / family / "conf" / interface / name

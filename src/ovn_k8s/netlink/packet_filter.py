@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable
 
@@ -30,6 +31,19 @@ def load(rules: str) -> None:
         raise FilterError(f"nft: no end within {_TIMEOUT_S} s") from None
     except subprocess.CalledProcessError as error:
         raise FilterError(f"nft: {error.stderr.strip().splitlines()[0] if error.stderr else error}") from None
+
+
+def comments(family: str, table: str) -> list[str] | None:
+    """The comments of a table's rules, in order; empty for a rule without. None: there is no such table, or no nft."""
+    try:
+        listed = subprocess.run(
+            ["nft", "list", "table", family, table], text=True, capture_output=True, check=True, timeout=_TIMEOUT_S
+        )
+    except (FileNotFoundError, subprocess.SubprocessError):
+        return None
+    # Two tabs deep lie the rules of a chain, behind its type.
+    lines = re.findall(r"^\t\t(?!type )(.+)$", listed.stdout, re.MULTILINE)
+    return [found[1] if (found := re.search(r'comment "([^"]*)"$', line)) else "" for line in lines]
 
 
 def hear_again(run: Callable[[str], None] = load) -> None:

@@ -9,6 +9,7 @@ the port is there and not isolated.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from ipaddress import IPv4Network
 
 from ovn_k8s.core.database import Database
 from ovn_k8s.core.ipam import AddressBook
@@ -24,6 +25,7 @@ from ovn_k8s.core.policy_rows import (
     peers_row,
     policy_group,
     policy_rows,
+    returning_row,
 )
 from ovn_k8s.core.rows import Ref
 from ovn_k8s.kubernetes.informer import Informer
@@ -59,8 +61,11 @@ class Policies:
         namespaces: Informer[Namespace],
         policies: Informer[NetworkPolicy],
         book: AddressBook,
+        services: IPv4Network,
     ) -> None:
+        """`services`: where services have their addresses."""
         self.index = PolicyIndex()
+        self.services = services
         self.policies = policies
         self._pods = pods
         self._namespaces = namespaces
@@ -264,6 +269,8 @@ class NodePortsHandler:
                 continue
             ports.append(port.uuid)
             addresses = set(pod_handling.addresses_of(port))
+            if addresses:
+                rows.append(returning_row(name, str(port.columns["name"]), addresses, self._policies.services))
             route = database.find("Logical_Router_Static_Route", f"{port.owner}/address")
             if route is not None:
                 addresses.add(str(route.columns["ip_prefix"]).removesuffix("/32"))

@@ -57,7 +57,7 @@ class ServiceHandler:
         return [
             Key(KIND, *service.key)
             for service in (self._services.all() if nodes or outside else ())
-            if (nodes and service.local) or (outside and is_outside(service))
+            if (nodes and (service.local or service.external_local)) or (outside and is_outside(service))
         ]
 
     def wish(self, key: Key, database: Database) -> Wish:

@@ -141,7 +141,7 @@ class Watcher:
                 self.egress,
                 services.ServiceHandler(self.services, self.slices),
             ],
-            policies.Policies(self.pods, self.namespaces, self.policies, self.book),
+            policies.Policies(self.pods, self.namespaces, self.policies, self.book, config.service_cidr),
         )
         self._starter = threading.Thread(target=self._begin, name="starter", daemon=True)
         self._metrics = self._all_metrics()

@@ -155,9 +155,18 @@ def test_a_datagram_server_answers_the_nodes_pods_from_the_address_that_they_ask
             command = (sys.executable, "-IS", answer, "ask", "udp", node.address, "9000")
             return sandbox.enter(*command, check=False).strip()
 
-        assert asked() == "silence", "from the management address it would be"
+        eventually(lambda: asked() == "silence", "it listens, and answers from the management address")
         announced = overlay(node, "apply", "--check")
-        assert announced == [f"k8s-underlay-no: route {node.subnet} src {node.address}"]
+        inside, router = "k8s-underlay-no", node.subnet.replace(".0/24", ".1")
+        ways = [f"{inside}: route {network} via {router}" for network in ("10.244.0.0/16", "169.254.0.0/29")]
+        assert announced == [
+            f"{inside}: route {node.subnet} src {node.address}",
+            *(f"{way} src {node.address}" for way in ways),
+            *(f"{way} metric 1024" for way in ways),
+            "packet filter: table ovn_k8s_node written",
+            "br-phy: forwards node ports",
+            f"{inside}: forwards node ports",
+        ]
         assert overlay(node, "apply") == announced
         assert overlay(node, "apply") == []
         eventually(lambda: asked() == f"host {pod}", "the pod is answered")
@@ -173,9 +182,15 @@ def test_a_datagram_server_answers_the_nodes_pods_from_the_address_that_they_ask
         assert announced[0] in overlay(node, "apply")
         eventually(lambda: asked() == f"host {pod}", "the pod is answered again")
 
+        node.enter("nft", "flush", "chain", "ip", "ovn_k8s_node", "transit")
+        assert overlay(node, "apply") == ["packet filter: table ovn_k8s_node written"], (
+            "what somebody changed comes back"
+        )
+
         config.write_text(text)
-        assert overlay(node, "apply") == [f"k8s-underlay-no: route {node.subnet} src {management_address(node)}"]
+        assert f"{inside}: route {node.subnet} src {management_address(node)}" in overlay(node, "apply")
         assert overlay(node, "apply") == []
+        assert "dnat" not in node.enter("nft", "list", "table", "ip", "ovn_k8s_node"), "no address, no node ports"
     finally:
         config.write_text(text)
         node.stop_daemon("datagrams")
@@ -211,6 +226,7 @@ def test_remove_gives_everything_back(pair: tuple[Node, Node]) -> None:
     assert first.enter("sysctl", "-n", "net.ipv4.conf.eth0.rp_filter").strip() == "0"
     assert routes(first) == {("default", "eth0"), ("172.30.0.0/24", "eth0")}
     assert "br-phy" not in first.vsctl("list-br")
+    assert first.enter("nft", "list", "tables").strip() == ""
     assert not (first.directory / "host-state.json").exists()
     assert overlay(first, "remove") == []
     assert f"br-phy: address {first.address}/24" in overlay(first, "apply"), "and it can be applied again"

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
@@ -23,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "node"))
 import small_ovn
 from control_plane import ControlPlane, Objects, find_programs
 from northbound import WatcherProcess
-from small_ovn import Node, SmallOvn, eventually, mac, run
+from small_ovn import UNDERLAY, Node, SmallOvn, eventually, mac, run
 
 from ovn_k8s.core.layout import TABLES, Request, WantedGateway, WantedNode, lay_out
 from ovn_k8s.kubernetes.errors import ApiRefused
@@ -36,6 +37,8 @@ GATEWAY, NEXTHOP = IPv4Interface("192.0.2.2/24"), "192.0.2.1"
 INTERNET = "198.51.100.1"
 IN_SUBNET, ROUTED = "192.0.2.77", "203.0.113.5"
 MAC = "02:00:00:00:02:02"
+NEIGHBOUR = f"{UNDERLAY}.200"
+"""A machine among the nodes that is none of them."""
 
 
 def missing() -> str:
@@ -116,6 +119,7 @@ class Rig:
         self.pods: dict[str, Place] = {}
         self.chassis: dict[str, Node] = {}
         self.internet = Place(f"{self.ovn.prefix}-net")
+        self.neighbour = Place(self.ovn.underlay)
         self.objects: Objects
 
     def start(self) -> None:
@@ -129,10 +133,13 @@ class Rig:
         self.stack.callback(self._stop_places)
         self.stack.callback(self.ovn.stop)
         self.ovn.start()
+        self.neighbour.run("ip", "address", "add", f"{NEIGHBOUR}/24", "dev", "underlay")
+        self.neighbour.run("ethtool", "-K", "underlay", "tx", "off")
         self.ovn.nbctl("set", "logical_router", "cluster", "external_ids:ovn-k8s-owner=cluster")
         for name in ("n1", "n2", "gw"):
             self.chassis[name] = self.ovn.add_node(name, topology=False)
             self.chassis[name].take_underlay()
+            _silence(self.chassis[name], "eth0")
         self.lay_out()
         for name, node in self.chassis.items():
             self.nodes[name] = Place(node.netns)
@@ -283,7 +290,7 @@ class Rig:
                 self.objects.delete("services", name)
 
     def _stop_places(self) -> None:
-        for place in (*self.pods.values(), *self.nodes.values(), self.internet):
+        for place in (*self.pods.values(), *self.nodes.values(), self.internet, self.neighbour):
             place.stop()
         for place in self.pods.values():
             run("ip", "netns", "delete", place.netns, check=False)
@@ -294,18 +301,34 @@ class Rig:
 
 
 def _own_port(node: Node) -> None:
-    """The node's own port, with the routes that `ovn-k8s-overlay apply` makes."""
-    own, router = node.subnet.replace("0/24", "2"), node.subnet.replace("0/24", "1")
-    name = f"k8s-{node.name}"
+    """The node's own port and what belongs to it, as `ovn-k8s-overlay apply` makes it."""
     eventually(lambda: "br-int" in node.vsctl("list-br"), "br-int exists")
-    node.vsctl("add-port", "br-int", name, "--", "set", "interface", name, "type=internal",
-               f"external_ids:iface-id={name}", f'mac="{mac(own)}"', "mtu_request=1400")  # fmt: skip
-    eventually(lambda: name in node.enter("ip", "-br", "link"), f"{name} exists")
-    node.enter("ip", "address", "add", f"{own}/24", "dev", name)
-    node.enter("ip", "link", "set", name, "up")
-    node.enter("ethtool", "-K", name, "tx", "off")
-    for network in ("10.244.0.0/16", "10.96.0.0/16"):
-        node.enter("ip", "route", "add", network, "via", router)
+    config = node.directory / "node.toml"
+    config.write_text(
+        textwrap.dedent(
+            f"""\
+            node_name = "{node.name}"
+            node_ip = "{node.address}"
+            node_subnet = "{node.subnet}"
+            cluster_cidr = "10.244.0.0/16"
+            service_cidr = "10.96.0.0/16"
+            mtu = 1400
+            datapath_type = "netdev"
+            [openvswitch]
+            remote = "unix:{node.socket}"
+            """
+        )
+    )
+    state = str(node.directory / "host-state.json")
+    node.enter(sys.executable, "-m", "ovn_k8s.overlay", "apply", "--config", str(config), "--state", state)
+    node.enter("ethtool", "-K", f"k8s-{node.name}", "tx", "off")
+
+
+def _silence(node: Node, interface: str) -> None:
+    """With the userspace datapath the node's own stack sees the frames of the interface, too."""
+    for setting, value in SILENT.items():
+        family, key = setting.split("/")
+        node.enter("sysctl", "-qw", f"net.{family}.conf.{interface}.{key}={value}")
 
 
 def _interface(node: Node, netns: str, name: str, port: str, address: str) -> None:
@@ -321,7 +344,5 @@ def _interface(node: Node, netns: str, name: str, port: str, address: str) -> No
     ):
         run("ip", "-n", *arguments)
     run("nsenter", f"--net=/run/netns/{netns}", "ethtool", "-K", "eth0", "tx", "off")
-    for setting, value in SILENT.items():  # with the userspace datapath the node's own stack sees the pod's frames, too
-        family, key = setting.split("/")
-        node.enter("sysctl", "-qw", f"net.{family}.conf.{name}.{key}={value}")
+    _silence(node, name)
     node.vsctl("add-port", "br-int", name, "--", "set", "interface", name, f"external_ids:iface-id={port}")

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Network
 from typing import Any
 
 from ovn_k8s.core.database import StoredRow
@@ -17,6 +18,7 @@ from ovn_k8s.watcher.handler import Wish
 from ovn_k8s.watcher.policies import NODES_KEY, Policies, PolicyHandler
 from ovn_k8s.watcher.workqueue import Key
 
+SERVICES = IPv4Network("10.96.0.0/16")
 DENY = policy_from_api({"metadata": {"namespace": "shop", "name": "deny"}, "spec": {"podSelector": {}}})
 WEB = policy_from_api(
     {"metadata": {"namespace": "shop", "name": "web"}, "spec": {"podSelector": {"matchLabels": {"app": "web"}}}}
@@ -78,7 +80,7 @@ class Rows:
 
 
 def policies(pods: Cache, *found: Any) -> Policies:
-    made = Policies(pods, Cache(Namespace("shop")), Cache(*found), AddressBook())  # type: ignore[arg-type]
+    made = Policies(pods, Cache(Namespace("shop")), Cache(*found), AddressBook(), SERVICES)  # type: ignore[arg-type]
     made.prepare()
     return made
 
@@ -114,7 +116,7 @@ def test_a_pod_that_goes_while_it_is_written_has_its_policies() -> None:
 
 def test_what_policies_share_comes_with_the_first_and_goes_with_the_last() -> None:
     cache = Cache(DENY)
-    made = Policies(Cache(), Cache(), cache, AddressBook())  # type: ignore[arg-type]
+    made = Policies(Cache(), Cache(), cache, AddressBook(), SERVICES)  # type: ignore[arg-type]
     database: Any = Rows({})
     first, second = Key("policy", "shop", "deny"), Key("policy", "shop", "web")
     assert NODES_KEY in made.together([first], {}, {}, database)

@@ -276,6 +276,8 @@ def test_node_ports_and_external_addresses_inside_and_at_the_gateway() -> None:
         "172.30.0.12:30080": both,
         "172.30.0.14:30080": both,
         "192.0.2.2:30080": both,
+        "169.254.0.2:30080": both,
+        "169.254.0.3:30080": both,
         **external,
     }
     assert rows["_gateway_gw"].columns["vips"] == {"192.0.2.2:30080": both, **external}
@@ -304,7 +306,8 @@ def test_without_node_ports_there_is_no_balancer_at_a_gateway_for_the_protocol()
 def test_internal_policy_local_leaves_what_comes_from_outside_alone() -> None:
     rows = outside(internalTrafficPolicy="Local")
     both = "10.244.1.3:8080,10.244.2.3:8080"
-    assert rows[""].columns["vips"] == dict.fromkeys(("172.30.0.12:30080", "172.30.0.14:30080", "203.0.113.5:80"), both)
+    addresses = ("172.30.0.12:30080", "172.30.0.14:30080", "169.254.0.2:30080", "169.254.0.3:30080", "203.0.113.5:80")
+    assert rows[""].columns["vips"] == dict.fromkeys(addresses, both)
     assert rows["_node_n1"].columns["vips"] == {"10.96.0.9:80": "10.244.1.3:8080"}
 
 
@@ -327,6 +330,23 @@ def test_external_policy_local_keeps_the_source_where_answers_come_back(
     assert set(row.columns["vips"].values()) == {backends}
     assert (row.columns["options"].get("skip_snat") == "true") is kept
     assert set(rows[""].columns["vips"].values()) == {"10.244.1.3:8080,10.244.2.3:8080"}
+
+
+def test_external_policy_local_leads_from_a_node_to_its_own_endpoints_only() -> None:
+    ports = [{"name": "http", "port": 80, "nodePort": 30080}, {"name": "none", "port": 81, "nodePort": 30081}]
+    rows = outside(externalTrafficPolicy="Local", externalIPs=[], ports=ports)
+    parent = Parent("Logical_Switch", "n1", "load_balancer")
+    assert (rows["_node_n1"].parent, rows["_node_n1"].columns["options"]["reject"]) == (parent, "true")
+    assert rows["_node_n1"].columns["vips"] == {"169.254.0.3:30080": "10.244.1.3:8080", "169.254.0.3:30081": ""}
+    assert rows["_node_n2"].columns["vips"]["169.254.0.3:30080"] == "10.244.2.3:8080"
+    assert rows[""].columns["vips"]["169.254.0.2:30080"] == "10.244.1.3:8080,10.244.2.3:8080"
+    assert "169.254.0.3:30080" not in rows[""].columns["vips"]
+
+
+def test_both_policies_local_share_a_row_for_each_node() -> None:
+    rows = outside(externalTrafficPolicy="Local", internalTrafficPolicy="Local", externalIPs=[])
+    vips = {"10.96.0.9:80": "10.244.1.3:8080", "169.254.0.3:30080": "10.244.1.3:8080"}
+    assert rows["_node_n1"].columns["vips"] == vips
 
 
 def test_what_has_no_endpoints_is_refused_in_the_name_of_who_was_asked() -> None:

@@ -36,3 +36,5 @@ def test_the_cluster_router_is_marked_and_joined() -> None:
     assert rows["Logical_Router", "master"].columns["external_ids"] == {"k8s-cluster-router": "yes"}
     assert rows["Logical_Router_Port", "rtoj-master"].columns["networks"] == ["100.64.0.1/16"]
     assert rows["Logical_Switch_Port", "jtor-master"].columns["options"] == {"router-port": "rtoj-master"}
+    route = rows["Logical_Router_Static_Route", "cluster/node-ports"].columns
+    assert (route["ip_prefix"], route["nexthop"]) == ("169.254.0.0/29", "discard")
