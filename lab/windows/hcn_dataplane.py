@@ -234,7 +234,8 @@ class Dataplane:
                 self._remove_network(self._networks.pop(id_))
             for one in nets.values():
                 self._network(one)
-            self._take_adapters({one.taken for one in nets.values() if one.taken})
+            # A test may have an adapter that is none of its namespace.
+            self._take_adapters({one.taken for one in nets.values() if one.taken and self._has(one.taken)})
             for end in ends.values():
                 if end.network in nets and (end.id not in self._endpoints or end.id in self._waiting):
                     self._endpoint(end, nets[end.network])
