@@ -9,6 +9,7 @@ that can swallow everything, as a machine does that is gone.
 from __future__ import annotations
 
 import contextlib
+import contextlib
 import itertools
 import os
 import shutil
@@ -162,14 +163,14 @@ class Member:
         run("ip", "netns", "exec", self.netns, "nft", "delete table inet cut")
 
     def status(self) -> str:
-        return run("ovs-appctl", "-t", self.control, "cluster/status", NORTHBOUND)
+        """What it says of the cluster; nothing when it is down, or not up yet."""
+        with contextlib.suppress(subprocess.CalledProcessError):
+            return run("ovs-appctl", "-t", self.control, "cluster/status", NORTHBOUND)
+        return ""
 
     @property
     def leads(self) -> bool:
-        try:
-            return self._process is not None and "Role: leader" in self.status()
-        except subprocess.CalledProcessError:
-            return False
+        return self._process is not None and "Role: leader" in self.status()
 
     def remove(self) -> None:
         self.kill()
