@@ -9,7 +9,6 @@ that can swallow everything, as a machine does that is gone.
 from __future__ import annotations
 
 import contextlib
-import contextlib
 import itertools
 import os
 import shutil
