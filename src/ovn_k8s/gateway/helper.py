@@ -28,7 +28,7 @@ from ovn_k8s.ovsdb.errors import OvsdbError
 
 from .config import Config
 from .facts import Facts, KernelEvents, NotReady, Wakeup, read_facts
-from .host_side import HostSide, HostSideError, apply, host_side
+from .host_side import HostSide, HostSideError, apply, host_side, stands
 from .measures import Measures
 from .openvswitch import OpenVSwitch
 from .router_address import RouterAddress
@@ -194,11 +194,14 @@ class Helper:
             installed.refreshed = now
 
     def _apply_host_side(self, bridge: SharedBridge) -> None:
-        """The kernel's part, when it has to change. A refusal is tried again with the next check."""
+        """The kernel's part, when it has to change. A refusal is tried again with the next check.
+
+        A network manager that configures the bridge anew removes routes and neighbours that are not its own.
+        """
         if not self._openvswitch.synced:
             return
         wanted = host_side(bridge, self.config.interface, self._openvswitch.userspace(self.config.bridge))
-        if wanted == self._host_side:
+        if wanted == self._host_side and stands(wanted, self.config.bridge, self._netlink):
             return
         try:
             apply(wanted, self.config.bridge, self._netlink)

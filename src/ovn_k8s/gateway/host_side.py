@@ -73,6 +73,14 @@ def _lines(wanted: HostSide) -> Iterator[str]:
         yield "}"
 
 
+def stands(wanted: HostSide, bridge: str, handle: Netlink) -> bool:
+    """Whether the route is there; whoever removes the neighbour removes it too."""
+    if not wanted.addresses:
+        return True
+    link = handle.link(bridge)
+    return bool(link and any(route.destination == f"{wanted.alias}/32" for _, route in handle.routes(link)))
+
+
 def apply(wanted: HostSide, bridge: str, handle: Netlink, run: Callable[[str], None] = load) -> None:
     """Make it so. `run` takes the rules, by default nft does.
 

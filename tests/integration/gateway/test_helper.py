@@ -183,6 +183,19 @@ def test_a_nic_that_left_its_bridge_is_heard_again(gateway: rig.Gateway, helper:
     assert not traffic.eventually(traffic.pod, "tcp", rig.INTERNET, 9000, seconds=20).error
 
 
+def test_a_network_manager_that_removes_what_is_not_its_own(gateway: rig.Gateway, helper: rig.Helper) -> None:
+    """As systemd-networkd does when it configures an interface anew: routes and neighbours."""
+
+    def there() -> bool:
+        route = "169.254.169.4" in gateway.node.enter("ip", "route", "show", "dev", rig.BRIDGE)
+        return route and "PERMANENT" in gateway.node.enter("ip", "neighbour", "show", "169.254.169.4")
+
+    assert there()
+    gateway.node.enter("ip", "neighbour", "delete", "169.254.169.4", "dev", rig.BRIDGE)
+    gateway.node.enter("ip", "route", "delete", "169.254.169.4")
+    eventually(there, "route and neighbour are back", seconds=3)
+
+
 def test_a_new_address_serves_before_and_after_ovn_knows_it(
     gateway: rig.Gateway, helper: rig.Helper, traffic: Traffic
 ) -> None:
