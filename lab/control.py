@@ -89,17 +89,21 @@ def ensure_programs(settings: Settings) -> None:
 
 
 def _dhcp(settings: Settings) -> list[str | Path]:
-    """A server that leases each gateway an address by its MAC. They are in state/dhcp/hosts, read again at SIGHUP."""
+    """A server that leases each gateway an address by its MAC. They are in state/dhcp/hosts, more options in options
+    beside it; both are read again at SIGHUP."""
     folder = settings.state / "dhcp"
     folder.mkdir(exist_ok=True)
     hosts = folder / "hosts"
     if not hosts.exists():
         hosts.write_text("".join(f"{m.mac(2)},{m.login},{m.name}\n" for m in MACHINES if m.internet))
+    options = folder / "options"
+    options.touch()
     router = INTERNET[0].partition("/")[0]
     command: list[str | Path] = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--no-ping"]
     command += ["--interface=lan", "--bind-dynamic", "--user=root", "--pid-file", "--log-facility=-", "--log-dhcp"]
     command += [f"--dhcp-range={LEASED.partition('/')[0]},static,{LEASE_S}", f"--dhcp-option=option:router,{router}"]
-    return [*command, f"--dhcp-hostsfile={hosts}", f"--dhcp-leasefile={folder}/leases"]
+    command += [f"--dhcp-hostsfile={hosts}", f"--dhcp-optsfile={options}"]
+    return [*command, f"--dhcp-leasefile={folder}/leases"]
 
 
 def _ensure_program(settings: Settings, name: str, part: str, command: Sequence[str | Path]) -> None:

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: the ovn_k8s.cluster authors
-"""A lab of the tests' own, beside one that a person may have running."""
+"""A lab of the tests' own, beside one that a person may have running, and one cluster on it for all modules.
+
+With OVN_K8S_TEST_LAB the tests take the lab of that name as it is, and leave it running.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 TREE = Path(__file__).resolve().parents[2]
 FINGERPRINT = Path(__file__).with_name("fingerprint.py").read_text()
-LAB_NAME = "ovnk8stest"
+GIVEN = os.environ.get("OVN_K8S_TEST_LAB", "")
+LAB_NAME = GIVEN or "ovnk8stest"
+ORDER = ("test_lab_machines", "test_cluster", "test_gateway_shared_interface", "test_gateway_ways_in", "test_reset")
+"""The lab of the first is its own; the others have one cluster, from its making to its end."""
 
 
 @dataclass
@@ -83,18 +91,68 @@ class Lab:
         print(output)
         return PlayRun(done.returncode, time.monotonic() - begin, output, recap(output))
 
-    def fingerprints(self) -> dict[str, dict[str, object]]:
+    def fingerprints(self) -> dict[str, dict[str, Any]]:
         """What there is on each machine, for comparison."""
-        return {node: json.loads(self.on(node, "python3", "-", stdin=FINGERPRINT)) for node in self.nodes}
+        with ThreadPoolExecutor(len(self.nodes)) as pool:
+            found = pool.map(lambda node: self.on(node, "python3", "-", stdin=FINGERPRINT), self.nodes)
+        return {node: json.loads(text) for node, text in zip(self.nodes, found, strict=True)}
+
+    def has_cluster(self) -> bool:
+        """Whether site.yml has come to its end: nodes are ready, and the gateway's helper runs."""
+        wait = ("kubectl", "wait", "--for=condition=Ready", "nodes", "--all", "--timeout=20s")
+        helper = ("systemctl", "is-active", "--quiet", "ovn-k8s-gateway-helper.service")
+        return self.command("exec", *wait).returncode == 0 and self.command("ssh", "gw", *helper).returncode == 0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Modules in the order of a cluster's life."""
+    items.sort(key=lambda item: ORDER.index(item.path.stem))
+
+
+def differences(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """What came, went or changed on a machine, by kind; empty when it is as it was."""
+    found: dict[str, Any] = {}
+    for kind, was in before.items():
+        now = after[kind]
+        if isinstance(was, dict):
+            changed = {key: (was.get(key), now.get(key)) for key in {*was, *now} if was.get(key) != now.get(key)}
+        else:
+            changed = {"gone": sorted(set(was) - set(now)), "come": sorted(set(now) - set(was))}
+            changed = {key: value for key, value in changed.items() if value}
+        if changed:
+            found[kind] = changed
+    return found
+
+
+def assert_same(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> None:
+    changed = {node: differences(before[node], after[node]) for node in before}
+    assert not any(changed.values()), json.dumps(changed, indent=2)
 
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
     """A lab with blank machines; nothing of it is left behind."""
     fresh = Lab()
+    if GIVEN:
+        yield fresh
+        return
     assert fresh.command("down", seconds=180).returncode == 0
     up = fresh.command("up", seconds=2400)
     assert up.returncode == 0, up.stdout + up.stderr
     yield fresh
     down = fresh.command("down", seconds=180)
     assert down.returncode == 0, down.stdout + down.stderr
+
+
+@pytest.fixture(scope="session")
+def blank(lab: Lab) -> dict[str, dict[str, Any]]:
+    """What the machines were before anything touched them."""
+    return lab.fingerprints()
+
+
+@pytest.fixture(scope="session")
+def cluster(lab: Lab, blank: dict[str, dict[str, Any]]) -> Lab:
+    """The lab with a cluster, by whichever test it was made."""
+    if not lab.has_cluster():
+        assert lab.play("site.yml").status == 0
+    return lab

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: the ovn_k8s.cluster authors
-"""The life of a cluster on real machines, in order: blank, checked, made, verified, disturbed, taken away."""
+"""The life of a cluster on real machines, in order: blank, checked, made, verified, disturbed."""
 
 from __future__ import annotations
 
@@ -13,38 +13,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from .conftest import LAB_NAME, Lab
+from .conftest import LAB_NAME, Lab, assert_same
 
 SECOND_RUN_LIMIT_S = 120
 NETCHECK = Path(os.environ.get("LAB_STATE", f"/var/lib/{LAB_NAME}-lab"), "images", "netcheck")
-
-
-@pytest.fixture(scope="module")
-def blank(lab: Lab) -> dict[str, dict[str, Any]]:
-    """What the machines were before anything touched them."""
-    return lab.fingerprints()
-
-
-def differences(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-    """What came, went or changed on a machine, by kind; empty when it is as it was."""
-    found: dict[str, Any] = {}
-    for kind, was in before.items():
-        now = after[kind]
-        if isinstance(was, dict):
-            changed = {key: (was.get(key), now.get(key)) for key in {*was, *now} if was.get(key) != now.get(key)}
-        else:
-            changed = {"gone": sorted(set(was) - set(now)), "come": sorted(set(now) - set(was))}
-            changed = {key: value for key, value in changed.items() if value}
-        if changed:
-            found[kind] = changed
-    return found
-
-
-def assert_same(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> None:
-    changed = {node: differences(before[node], after[node]) for node in before}
-    assert not any(changed.values()), json.dumps(changed, indent=2)
 
 
 def test_check_mode_changes_nothing_on_blank_machines(lab: Lab, blank: dict[str, dict[str, Any]]) -> None:
@@ -303,15 +275,3 @@ def test_docker_does_the_same(lab: Lab) -> None:
     node = json.loads(lab.kubectl("get", "node", "win1", "-o", "json"))
     assert node["status"]["nodeInfo"]["containerRuntimeVersion"].startswith("docker://")
     test_containers_of_a_windows_pod_share_one_address_and_services_reach_them(lab)
-
-
-def test_reset_asks_first(lab: Lab) -> None:
-    run = lab.play("reset.yml", "-e", "reset_confirm=no")
-    assert run.status != 0
-    assert "linux1" in lab.kubectl("get", "nodes")
-
-
-def test_reset_leaves_the_machines_as_they_were(lab: Lab, blank: dict[str, dict[str, Any]]) -> None:
-    run = lab.play("reset.yml", "-e", "reset_confirm=yes")
-    assert run.status == 0
-    assert_same(blank, lab.fingerprints())
