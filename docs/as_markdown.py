@@ -25,7 +25,7 @@ from antsibull_docs_parser.parser import Context, parse
 
 COLLECTION = "ovn_k8s.cluster"
 KINDS = {"module": "Modules", "inventory": "Inventory plugins", "role": "Roles"}
-SPECIAL = re.compile(r"([\\`*_<\[\]])")
+SPECIAL = re.compile(r"([\\`*<\[\]]|(?<!\w)_)")
 SEVERAL_EMPTY = re.compile(r"\n{3,}")
 ATTRIBUTES = ("check_mode", "diff_mode", "idempotent", "platform")
 
@@ -84,11 +84,13 @@ class Pages(LinkProvider):
             return None
         if plugin.fqcn not in self.names:
             raise ValueError(f"{plugin.fqcn} is referred to, and has no page")
-        return file_of(plugin.fqcn)
+        return file_of(plugin.type, plugin.fqcn)
 
 
-def file_of(name: str) -> str:
-    return f"{name.removeprefix(f'{COLLECTION}.')}.md"
+def file_of(kind: str, name: str) -> str:
+    """A role may be called as a module is."""
+    plain = name.removeprefix(f"{COLLECTION}.")
+    return f"role_{plain}.md" if kind == "role" else f"{plain}.md"
 
 
 class Page:
@@ -210,12 +212,12 @@ def main() -> None:
     for (kind, name), (doc, examples, returned) in found.items():
         page = Page(kind, name, pages)
         text = SEVERAL_EMPTY.sub("\n\n", "\n".join(page.lines(doc, examples, returned)))
-        (folder / file_of(name)).write_text(f"{text.rstrip()}\n", encoding="utf-8")
+        (folder / file_of(kind, name)).write_text(f"{text.rstrip()}\n", encoding="utf-8")
         if kind != previous:
             index += ["", f"## {KINDS[kind]}", ""]
         previous = kind
         index.append(
-            f"- [{name.removeprefix(f'{COLLECTION}.')}]({file_of(name)}): {page.words(doc['short_description'])}"
+            f"- [{name.removeprefix(f'{COLLECTION}.')}]({file_of(kind, name)}): {page.words(doc['short_description'])}"
         )
     (folder / "README.md").write_text("\n".join([*index, ""]), encoding="utf-8")
     print(f"{len(found)} pages in {folder}")

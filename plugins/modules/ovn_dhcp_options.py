@@ -11,7 +11,8 @@ short_description: Manage DHCP options of OVN
 version_added: 0.1.0
 description:
   - Creates, changes and deletes sets of DHCP options, all of one call in one transaction.
-  - What is not given stays as it is. Ports name the set that they are served with.
+  - What is not given stays as it is, or is the database's default in what is new.
+  - Ports name the set that they are served with.
 author:
   - The ovn_k8s.cluster authors (@ovn-k8s)
 extends_documentation_fragment:

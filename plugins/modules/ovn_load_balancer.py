@@ -11,7 +11,8 @@ short_description: Manage load balancers of OVN
 version_added: 0.1.0
 description:
   - Creates, changes and deletes load balancers with their health checks, all of one call in one transaction.
-  - What is not given stays as it is. A switch or router that shall use one names it, or a group that it is in.
+  - What is not given stays as it is, or is the database's default in what is new.
+  - A switch or router that shall use one names it, or a group that it is in.
 author:
   - The ovn_k8s.cluster authors (@ovn-k8s)
 extends_documentation_fragment:

@@ -11,7 +11,8 @@ short_description: Manage groups of load balancers of OVN
 version_added: 0.1.0
 description:
   - Creates, changes and deletes groups of load balancers, all of one call in one transaction.
-  - What is not given stays as it is. Needs OVN 21.12 or newer.
+  - What is not given stays as it is, or is the database's default in what is new.
+  - Needs OVN 21.12 or newer.
 author:
   - The ovn_k8s.cluster authors (@ovn-k8s)
 extends_documentation_fragment:

@@ -11,7 +11,8 @@ short_description: Manage logical routers of OVN
 version_added: 0.1.0
 description:
   - Creates, changes and deletes logical routers, all of one call in one transaction.
-  - What is not given stays as it is. The ports, routes and rules of a router that is deleted go with it.
+  - What is not given stays as it is, or is the database's default in what is new.
+  - The ports, routes and rules of a router that is deleted go with it.
 author:
   - The ovn_k8s.cluster authors (@ovn-k8s)
 extends_documentation_fragment:

@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Creates, changes, moves and deletes logical router ports with their gateway chassis, all of one call in
     one transaction.
-  - What is not given stays as it is.
+  - What is not given stays as it is, or is the database's default in what is new.
 author:
   - The ovn_k8s.cluster authors (@ovn-k8s)
 extends_documentation_fragment:

@@ -11,7 +11,8 @@ short_description: Manage logical switches of OVN
 version_added: 0.1.0
 description:
   - Creates, changes and deletes logical switches, all of one call in one transaction.
-  - What is not given stays as it is. The ports and rules of a switch that is deleted go with it.
+  - What is not given stays as it is, or is the database's default in what is new.
+  - The ports and rules of a switch that is deleted go with it.
 author:
   - The ovn_k8s.cluster authors (@ovn-k8s)
 extends_documentation_fragment:

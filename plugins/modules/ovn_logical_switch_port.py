@@ -11,7 +11,8 @@ short_description: Manage ports of logical switches of OVN
 version_added: 0.1.0
 description:
   - Creates, changes, moves and deletes logical switch ports, all of one call in one transaction.
-  - What is not given stays as it is. Addresses are checked, since OVN passes over those that it cannot read.
+  - What is not given stays as it is, or is the database's default in what is new.
+  - Addresses are checked, since OVN passes over those that it cannot read.
 author:
   - The ovn_k8s.cluster authors (@ovn-k8s)
 extends_documentation_fragment:

@@ -11,7 +11,7 @@ short_description: Manage meters of OVN
 version_added: 0.1.0
 description:
   - Creates, changes and deletes meters with their bands, all of one call in one transaction.
-  - What is not given stays as it is.
+  - What is not given stays as it is, or is the database's default in what is new.
 author:
   - The ovn_k8s.cluster authors (@ovn-k8s)
 extends_documentation_fragment:

@@ -11,7 +11,8 @@ short_description: Manage port groups of OVN
 version_added: 0.1.0
 description:
   - Creates, changes and deletes port groups, all of one call in one transaction.
-  - What is not given stays as it is. The rules of a group that is deleted go with it.
+  - What is not given stays as it is, or is the database's default in what is new.
+  - The rules of a group that is deleted go with it.
 author:
   - The ovn_k8s.cluster authors (@ovn-k8s)
 extends_documentation_fragment:

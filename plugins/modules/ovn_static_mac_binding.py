@@ -11,7 +11,8 @@ short_description: Manage static MAC bindings of OVN
 version_added: 0.1.0
 description:
   - Creates, changes and deletes static MAC bindings of logical router ports, all of one call in one transaction.
-  - What is not given stays as it is. Needs OVN 22.03 or newer.
+  - What is not given stays as it is, or is the database's default in what is new.
+  - Needs OVN 22.03 or newer.
 author:
   - The ovn_k8s.cluster authors (@ovn-k8s)
 extends_documentation_fragment:

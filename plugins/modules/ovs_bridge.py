@@ -11,7 +11,8 @@ short_description: Manage bridges of Open vSwitch
 version_added: 0.1.0
 description:
   - Creates, changes and deletes bridges, all of one call in one transaction, without running C(ovs-vsctl).
-  - What is not given stays as it is. The ports of a bridge that is deleted go with it.
+  - What is not given stays as it is, or is the database's default in what is new.
+  - The ports of a bridge that is deleted go with it.
 author:
   - The ovn_k8s.cluster authors (@ovn-k8s)
 extends_documentation_fragment:
@@ -23,7 +24,7 @@ extends_documentation_fragment:
 options:
   bridges:
     description:
-      - The bridges. Excludes the options of a single one, of which O(name) would be the first.
+      - The bridges. Either this or the options of a single one, which needs O(name).
     type: list
     elements: dict
     suboptions:

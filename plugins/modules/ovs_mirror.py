@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Creates, changes and deletes mirrors, which copy packets of a bridge to a port or a VLAN, all of one call in one
     transaction.
-  - What is not given stays as it is.
+  - What is not given stays as it is, or is the database's default in what is new.
 author:
   - The ovn_k8s.cluster authors (@ovn-k8s)
 extends_documentation_fragment:
@@ -24,7 +24,7 @@ extends_documentation_fragment:
 options:
   mirrors:
     description:
-      - The mirrors. Excludes the options of a single one, of which O(name) would be the first.
+      - The mirrors. Either this or the options of a single one, which needs O(name) and O(bridge).
     type: list
     elements: dict
     suboptions:

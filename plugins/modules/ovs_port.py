@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Creates, changes, moves and deletes ports and their interfaces, all of one call in one transaction, without running
     C(ovs-vsctl).
-  - What is not given stays as it is.
+  - What is not given stays as it is, or is the database's default in what is new.
 author:
   - The ovn_k8s.cluster authors (@ovn-k8s)
 extends_documentation_fragment:
@@ -24,7 +24,7 @@ extends_documentation_fragment:
 options:
   ports:
     description:
-      - The ports. Excludes the options of a single one, of which O(name) would be the first.
+      - The ports. Either this or the options of a single one, which needs O(name).
     type: list
     elements: dict
     suboptions:

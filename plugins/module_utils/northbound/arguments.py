@@ -76,11 +76,9 @@ def module_documentation(kind: Kind) -> dict[str, Any]:
     """The options of a kind's own module: one object, or a list of them."""
     many = _item(kind, in_document=False)
     one = {name: {key: value for key, value in option.items() if key != "required"} for name, option in many.items()}
+    needed = ", ".join(f"O({name})" for name, option in many.items() if option.get("required"))
     listed = {
-        "description": [
-            kind.text,
-            f"Excludes the options of a single one, of which O({kind.key[0]}) would be the first.",
-        ],
+        "description": [kind.text, f"Either this or the options of a single one, which needs {needed}."],
         "type": "list",
         "elements": "dict",
         "suboptions": many,
