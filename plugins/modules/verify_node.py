@@ -41,6 +41,15 @@ options:
     description: Port that the pods answer on.
     type: int
     default: 8080
+  nodes:
+    description: All Linux nodes, with name and address. The next one after this is asked for O(service_ports).
+    type: list
+    elements: dict
+    default: []
+  service_ports:
+    description: The node ports of the pods' service, as M(ovn_k8s.cluster.verify_pods) returns them.
+    type: dict
+    default: {}
   attempts:
     description: How often one conversation is tried.
     type: int
@@ -178,6 +187,21 @@ def talk_to_pods(
     return results
 
 
+def ask_for_node_ports(node: str, nodes: list[dict[str, Any]], ports: dict[str, Any], attempts: int) -> list[Result]:
+    """TCP and UDP with node ports of the next node, as a machine outside the cluster asks for them."""
+    names = [item["name"] for item in nodes]
+    if not ports or node not in names or len(names) < 2:
+        return []
+    target = nodes[(names.index(node) + 1) % len(nodes)]
+    hint = (
+        f"on {target['name']}: nft list table ip ovn_k8s_node, and its firewall; systemctl restart ovn-k8s-overlay; "
+        "on the master: ovn-nbctl lb-list; journalctl -u ovn-k8s-watcher"
+    )
+    probe = Probe("node port", node, target["name"], "dialogue", (("tcp",), ("udp",)), hint=hint)
+    asked = ask_many([(name, target["address"], int(ports[name])) for name in ("tcp", "udp")], attempts)
+    return [judge(probe, asked)]
+
+
 def check(module: AnsibleModule) -> dict[str, Any]:
     options = module.params
     node = options["node"]
@@ -197,6 +221,8 @@ def check(module: AnsibleModule) -> dict[str, Any]:
         results.append(Result("routes", node, options["settings"], FAILED, f"cannot be read: {error}", hint))
     pods = [Pod(item["name"], item["node"], item["address"], int(item["number"])) for item in options["pods"]]
     results += talk_to_pods(node, options["address"], pods, options["pod_port"], options["attempts"], settings)
+    if pods:  # which are the endpoints
+        results += ask_for_node_ports(node, options["nodes"], options["service_ports"], options["attempts"])
     return {
         "changed": True,
         "results": [result.as_dict() for result in results],
@@ -214,6 +240,8 @@ def main() -> None:
             "port": {"type": "int", "default": 10270},
             "pods": {"type": "list", "elements": "dict", "default": []},
             "pod_port": {"type": "int", "default": 8080},
+            "nodes": {"type": "list", "elements": "dict", "default": []},
+            "service_ports": {"type": "dict", "default": {}},
             "attempts": {"type": "int", "default": 4},
             "lifetime": {"type": "int", "default": 180},
             "settings": {"type": "path", "default": "/etc/ovn-k8s/node.toml"},

@@ -99,6 +99,10 @@ waiting:
   returned: with O(state=started)
   type: list
   elements: dict
+service_ports:
+  description: The node ports, by protocol, of the service that has all these pods as endpoints.
+  returned: with O(state=started)
+  type: dict
 results:
   description: A line of the report for each pod.
   returned: with O(state=started)
@@ -116,6 +120,7 @@ from ansible_collections.ovn_k8s.cluster.plugins.module_utils.verify.cluster_pod
     KubectlError,
     Workers,
     leftovers,
+    service_ports,
     start,
     stop,
 )
@@ -169,6 +174,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         "changed": True,
         "pods": [asdict(pod) for pod in pods],
         "waiting": [asdict(pod) for pod in waiting],
+        "service_ports": service_ports(kubectl, namespace),
         "results": [result.as_dict() for result in results],
     }
 

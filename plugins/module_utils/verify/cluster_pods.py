@@ -76,7 +76,7 @@ class Workers:
 
 
 def manifests(namespace: str, workers: Workers, port: int) -> list[dict[str, Any]]:
-    """The namespace, an identity without any right, and two pods on every node."""
+    """The namespace, an identity without any right, two pods on every node, and a service of them all at the nodes."""
     objects: list[dict[str, Any]] = [
         {
             "apiVersion": "v1",
@@ -90,6 +90,16 @@ def manifests(namespace: str, workers: Workers, port: int) -> list[dict[str, Any
             "apiVersion": "v1",
             "kind": "ServiceAccount",
             "metadata": {"name": "verify", "namespace": namespace},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "verify", "namespace": namespace},
+            "spec": {
+                "type": "NodePort",
+                "selector": {LABEL: "true"},
+                "ports": [{"name": name, "protocol": name.upper(), "port": port} for name in ("tcp", "udp")],
+            },
         },
     ]
     for node in workers.linux:
@@ -204,6 +214,12 @@ def start(
             waiting.append(pod)
             results.append(Result("pod starts", node, pod.label, FAILED, why, hint))
     return pods, waiting, results
+
+
+def service_ports(kubectl: Kubectl, namespace: str) -> dict[str, int]:
+    """The node port of each protocol. Raises KubectlError."""
+    ports = kubectl.read("service", "verify", f"--namespace={namespace}")["spec"]["ports"]
+    return {port["name"]: int(port["nodePort"]) for port in ports}
 
 
 def is_ready(pod: Mapping[str, Any]) -> bool:

@@ -17,6 +17,7 @@ from ansible_collections.ovn_k8s.cluster.plugins.module_utils.verify.node_state 
     parse_routes,
     read_settings,
 )
+from ansible_collections.ovn_k8s.cluster.plugins.modules.verify_node import ask_for_node_ports
 
 PROC_NET_ROUTE = """\
 Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
@@ -76,6 +77,18 @@ def server() -> Iterator[EchoServer]:
     running.start()
     yield running
     running.close()
+
+
+def test_the_next_node_is_asked_for_node_ports(server: EchoServer) -> None:
+    nodes = [{"name": "linux1", "address": "127.0.0.1"}, {"name": "linux2", "address": "127.0.0.2"}]
+    ports = {"tcp": server.port, "udp": server.port}
+    (result,) = ask_for_node_ports("linux2", nodes, ports, 1)
+    assert (result.target, result.status) == ("linux1", "ok")
+    assert result.detail == "tcp and udp, from 127.0.0.1"
+    (result,) = ask_for_node_ports("linux1", nodes, ports, 1)
+    assert (result.target, result.status) == ("linux2", "failed")
+    assert "ovn_k8s_node" in result.hint
+    assert ask_for_node_ports("linux1", nodes[:1], ports, 1) == []
 
 
 @pytest.mark.parametrize("protocol", ["tcp", "udp"])
