@@ -96,7 +96,7 @@ compose:
   ansible_user: "'root'"
 cache: true
 cache_plugin: ansible.builtin.jsonfile
-cache_connection: /tmp/ovn-chassis
+cache_connection: ~/.cache/ovn-chassis
 cache_timeout: 600
 """
 

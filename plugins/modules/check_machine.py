@@ -63,6 +63,10 @@ options:
 """
 
 EXAMPLES = r"""
+- name: Gather the facts that are looked at
+  ansible.builtin.setup:
+    gather_subset: ["!all", network]
+
 - name: Check the machine
   ovn_k8s.cluster.check_machine:
     node_ip: 192.0.2.12

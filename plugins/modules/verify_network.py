@@ -97,15 +97,22 @@ attributes:
 """
 
 EXAMPLES = r"""
+# On a master, which has kubectl and the southbound database.
+- name: Start the pods
+  ovn_k8s.cluster.verify_pods:
+    namespace: ovn-k8s-verify-1
+    nodes: [linux1, linux2]
+  register: started
+
 - name: Check the network
   ovn_k8s.cluster.verify_network:
     namespace: ovn-k8s-verify-1
     pods: "{{ started.pods }}"
     nodes:
       - name: linux1
-        address: 172.30.0.12
+        address: 192.0.2.12
         mtu: 1400
-        serving: true
+        serving: false
     service_address: 10.96.0.1
 """
 

@@ -76,11 +76,24 @@ attributes:
 """
 
 EXAMPLES = r"""
+- name: Start the pods
+  ovn_k8s.cluster.verify_pods:
+    namespace: ovn-k8s-verify-1
+    nodes: [linux1, linux2]
+  register: started
+  delegate_to: master
+  run_once: true
+
 - name: Check the node
   ovn_k8s.cluster.verify_node:
     node: linux1
-    address: 172.30.0.12
+    address: 192.0.2.12
     pods: "{{ started.pods }}"
+
+- name: Stop the node's server
+  ovn_k8s.cluster.verify_node:
+    node: linux1
+    state: stopped
 """
 
 RETURN = r"""

@@ -82,10 +82,17 @@ attributes:
 """
 
 EXAMPLES = r"""
+# On a master, which has kubectl and its kubeconfig.
 - name: Start the pods
   ovn_k8s.cluster.verify_pods:
     namespace: ovn-k8s-verify-1
     nodes: [linux1, linux2]
+  register: started
+
+- name: Remove them again
+  ovn_k8s.cluster.verify_pods:
+    namespace: ovn-k8s-verify-1
+    state: stopped
 """
 
 RETURN = r"""

@@ -48,9 +48,15 @@ attributes:
 """
 
 EXAMPLES = r"""
+- name: Check the node
+  ovn_k8s.cluster.verify_node:
+    node: linux1
+    address: 192.0.2.12
+  register: checked
+
 - name: Report
   ovn_k8s.cluster.verify_report:
-    results: "{{ results }}"
+    results: "{{ checked.results }}"
     file: verify-report.json
 """
 

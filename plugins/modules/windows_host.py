@@ -186,7 +186,9 @@ EXAMPLES = r"""
   ovn_k8s.cluster.windows_host:
     files:
       - path: C:\ProgramData\exporter\exporter.yml
-        content: "{{ settings | to_nice_yaml }}"
+        content: |
+          collectors:
+            enabled: cpu,memory,net
     firewall:
       - name: exporter
         protocol: tcp
