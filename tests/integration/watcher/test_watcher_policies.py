@@ -184,7 +184,10 @@ def test_namespaces_as_peers_and_logging(world: World) -> None:
     wait(world, lambda state: state.peers(world), [set()])
     annotations = {"ovn.ovn-k8s.io/acl-logging": '{"deny": "alert"}'}
     world.objects.api.merge_patch(own, {"metadata": {"annotations": annotations}})
-    logged = {("drop", True, "alert", METER), ("allow-related", False, None, None)}
+    logged = {
+        ("drop", True, "alert", METER),
+        *((action, False, None, None) for action in ("allow-related", "allow-stateless")),
+    }
     columns = ("action", "log", "severity", "meter")
     wait(
         world,
@@ -193,7 +196,7 @@ def test_namespaces_as_peers_and_logging(world: World) -> None:
     )
 
 
-def test_every_node_has_an_exception_for_its_own_pods_while_there_are_policies(world: World) -> None:
+def test_every_node_has_exceptions_for_its_own_pods_and_for_itself_while_there_are_policies(world: World) -> None:
     def exceptions(state: State) -> set[tuple[str, str]]:
         found = set()
         for switch in state.database.rows("Logical_Switch"):
@@ -206,18 +209,20 @@ def test_every_node_has_an_exception_for_its_own_pods_while_there_are_policies(w
     world.watcher.start()
     assert exceptions(State(world.nb)) == set()
     create(world, "out", podSelector={}, policyTypes=["Egress"])
-    first = {
-        ("linux1", "ip4.dst == {10.244.1.2, 172.30.0.11}"),
-        ("linux2", "ip4.dst == {10.244.2.2, 172.30.0.12}"),
-    }
+
+    def of(node: str, own: str, address: str) -> set[tuple[str, str]]:
+        back = f'outport == "k8s-{node}" && ip4.src == {{{own}, 10.96.0.0/16, 169.254.0.0/29}}'
+        return {(node, f"ip4.dst == {{{own}, {address}}}"), (node, back)}
+
+    first = of("linux1", "10.244.1.2", "172.30.0.11") | of("linux2", "10.244.2.2", "172.30.0.12")
     wait(world, exceptions, first)
     world.nb.add_cluster(linux3="10.244.3.0/24")
-    third = ("linux3", "ip4.dst == {10.244.3.2, 172.30.0.11}")
-    wait(world, exceptions, first | {third})
+    third = of("linux3", "10.244.3.2", "172.30.0.11")
+    wait(world, exceptions, first | third)
     nothing_left_to_do(world)
     with world.nb.client() as client:
         client.transact([{"op": "update", "table": "Logical_Switch", "where": [], "row": {"acls": ["set", []]}}])
-    wait(world, exceptions, first | {third})
+    wait(world, exceptions, first | third)
     state = State(world.nb)
     meter = state.database.find("Meter", METER)
     assert meter is not None

@@ -242,7 +242,8 @@ def test_what_is_outside_follows_gateways_and_nodes(world: World) -> None:
     world.objects.endpoint_slice("web-1", "web", [{"name": "http", "port": 8080}], ["10.244.1.9"])
     port = world.objects.get("services", "web")["spec"]["ports"][0]["nodePort"]
     backend = "10.244.1.9:8080"
-    nodes = (f"{address}:80", "203.0.113.5:80", f"172.30.0.11:{port}", f"172.30.0.12:{port}")
+    at_nodes = ("172.30.0.11", "172.30.0.12", "169.254.0.2", "169.254.0.3")
+    nodes = (f"{address}:80", "203.0.113.5:80", *(f"{node}:{port}" for node in at_nodes))
     wait_for(world, "web", "tcp", dict.fromkeys(nodes, backend))
     gateways(world, gw1="192.0.2.2/24")
     wait_for(world, "web", "tcp", dict.fromkeys((*nodes, f"192.0.2.2:{port}"), backend))
