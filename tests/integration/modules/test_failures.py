@@ -191,13 +191,16 @@ def test_a_server_that_does_not_lead(tmp_path: Path) -> None:
 
 
 def test_a_play_that_tells_all(tls_server: tuple[Server, str], authority: Authority, tmp_path: Path) -> None:
-    """No part of the private key is shown at -vvvv, neither when all is well nor when it is not."""
+    """No part of a private key is shown at -vvvv, neither when all is well nor when it is not."""
     keys = authority.issue("play")
     secret = keys.private_key.read_text().splitlines()[1]
     options = {"remote": tls_server[1], **keys.options()}
+    broken = tmp_path / "broken.key"
+    broken.write_text(keys.private_key.read_text().replace("BEGIN", "BEGUN"))
     tasks = [
         {"ovn_k8s.cluster.ovn_nb": {"network": {"switches": SWITCH}, **options}},
         {"ovn_k8s.cluster.ovn_acl": {"switch": "none", **RULE, **options}, "ignore_errors": True},
+        {"ovn_k8s.cluster.ovn_nb_info": {**options, "private_key": str(broken)}, "ignore_errors": True},
     ]
     play = {"hosts": "localhost", "gather_facts": False, "tasks": tasks}
     (tmp_path / "play.yml").write_text(json.dumps([play]))
@@ -215,5 +218,6 @@ def test_a_play_that_tells_all(tls_server: tuple[Server, str], authority: Author
     shown = done.stdout + done.stderr
     assert done.returncode == 0, shown
     assert "which does not exist; create it first" in shown
+    assert "is no usable PEM" in shown
     assert "Traceback" not in shown
     assert secret not in shown
