@@ -36,6 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
         command.add_argument("node", choices=[m.name for m in MACHINES])
         if name == "ssh":
             command.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
+    datapath = commands.add_parser("datapath", help="say what windows_datapath of the inventory is, or set it")
+    datapath.add_argument("name", nargs="?", choices=[*power.DATAPATHS, "other"])
     inside = commands.add_parser("exec", help="run a command in the control namespace, or a shell")
     inside.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
     compiler = commands.add_parser("go", help="run the Go compiler on the program of the pod images")
@@ -61,18 +63,17 @@ def _run(settings: Settings, options: argparse.Namespace) -> int:
             lifecycle.down(settings)
         case "binaries":
             print(binaries.ensure(settings, Cache(settings.cache)))
-        case "reboot":
-            lifecycle.reboot(settings, machine(options.node))
-        case "power-off":
-            lifecycle.power_off(settings, machine(options.node))
-        case "power-on":
-            lifecycle.power_on(settings, machine(options.node))
+        case "reboot" | "power-off" | "power-on":
+            work = {"reboot": lifecycle.reboot, "power-off": lifecycle.power_off, "power-on": lifecycle.power_on}
+            work[options.command](settings, machine(options.node))
         case "supervise":
             return supervisor.supervise(settings, machine(options.node))
         case "ssh":
             node = machine(options.node)
             reach = power.console if node.windows else control.ssh
             control.replace(settings, reach(settings, node, *options.words))
+        case "datapath":
+            print(lifecycle.windows_datapath(settings, options.name))
         case "exec":
             words = options.words[1:] if options.words[:1] == ["--"] else options.words
             control.replace(settings, words or [os.environ.get("SHELL", "/bin/bash")])

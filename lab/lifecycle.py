@@ -139,6 +139,26 @@ def reboot(settings: Settings, machine: Machine) -> None:
         _wait(settings, [machine])
 
 
+def windows_datapath(settings: Settings, name: str | None = None) -> str:
+    """What the inventory says of the Windows machines, and from now on; `other`: the one that it does not say now.
+
+    For `ovs` Open vSwitch is installed on them, as their administrator would do it. Raises LabError.
+    """
+    now = power.datapath(settings)
+    if name == "other":
+        name = next(one for one in power.DATAPATHS if one != now)
+    if name is None or name == now:
+        return now
+    for machine in (one for one in machines(settings) if one.windows and name == power.OVS):
+        if not power.booted(settings, machine):
+            raise LabError(f"{machine.name} is not up: make lab-up")
+        if not power.has_openvswitch(settings, machine):
+            with step(f"install Open vSwitch on {machine.name}"):
+                run(in_namespace(settings, "ctl", power.console(settings, machine, power.INSTALL)))
+    power.datapath_file(settings).write_text(f"{name}\n")
+    return name
+
+
 def _reboot_windows(settings: Settings, machine: Machine) -> None:
     with step(f"reboot {machine.name}"):
         before = power.booted(settings, machine)

@@ -18,6 +18,8 @@ from ..settings import TREE, LabError, Settings
 from .wine import forget_server
 
 BOOT_SECONDS = 120
+DATAPATHS = HYBRID_OVERLAY, OVS = "hybrid_overlay", "ovs"
+INSTALL = r"C:\openvswitch\install.cmd"
 OPENVSWITCH = {
     "ovs-vswitchd": "usr/lib/openvswitch-switch/ovs-vswitchd",
     "ovsdb-server": "usr/sbin/ovsdb-server",
@@ -100,6 +102,22 @@ def command(settings: Settings, machine: Machine) -> list[str | Path]:
     words += ["--namespace", settings.namespace(machine.name), "--compartments", compartments(settings, machine)]
     words += ["--openvswitch", settings.state / "windows-openvswitch"]
     return [*words, "--mtu", str(settings.underlay_mtu)]
+
+
+def datapath_file(settings: Settings) -> Path:
+    """What the inventory reads `windows_datapath` from."""
+    return settings.state / "windows/datapath"
+
+
+def datapath(settings: Settings) -> str:
+    """What the inventory says."""
+    file = datapath_file(settings)
+    return file.read_text().strip() if file.exists() else HYBRID_OVERLAY
+
+
+def has_openvswitch(settings: Settings, machine: Machine) -> bool:
+    """Whether it was installed on the machine."""
+    return (settings.node(machine.name) / "root/prefix/drive_c/openvswitch/conf.db").exists()
 
 
 def console(settings: Settings, machine: Machine, *words: str) -> list[str]:

@@ -142,6 +142,11 @@ def statuses(pods: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return {pod["metadata"]["name"]: pod["status"] for pod in pods}
 
 
+def statuses_of(lab: Lab) -> dict[str, dict[str, Any]]:
+    """The tests' pods as they are now."""
+    return statuses(json.loads(lab.kubectl("get", "pods", "-l", "test=watcher", "-o", "json"))["items"])
+
+
 def test_windows_pods_join_the_same_network_and_come_back(lab: Lab) -> None:
     pods = [pod_manifest("near", "linux1"), pod_manifest("wina", "win1"), pod_manifest("winb", "win1")]
     lab.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": pods}))
@@ -154,7 +159,7 @@ def test_windows_pods_join_the_same_network_and_come_back(lab: Lab) -> None:
     assert lab.command("reboot", "win1", seconds=300).returncode == 0
     deadline = time.monotonic() + 120
     while True:
-        found = statuses(json.loads(lab.kubectl("get", "pods", "-l", "test=watcher", "-o", "json"))["items"])
+        found = statuses_of(lab)
         containers = [found[name]["containerStatuses"][0] for name in ("wina", "winb")]
         if all(container["ready"] and container["restartCount"] for container in containers):
             break
@@ -268,10 +273,41 @@ def test_nothing_is_torn_down_while_the_api_server_is_away(lab: Lab) -> None:
 
 
 def test_docker_does_the_same(lab: Lab) -> None:
+    assert lab.command("datapath", "hybrid_overlay").returncode == 0
     assert lab.play("reset.yml", "--limit", "win1", "-e", "reset_confirm=yes").status == 0
     docker = ("--limit", "win1", "-e", "windows_runtime=docker")
     assert lab.play("site.yml", *docker).status == 0
-    assert lab.play("site.yml", *docker).hosts["win1"]["changed"] == 0
     node = json.loads(lab.kubectl("get", "node", "win1", "-o", "json"))
     assert node["status"]["nodeInfo"]["containerRuntimeVersion"].startswith("docker://")
     test_containers_of_a_windows_pod_share_one_address_and_services_reach_them(lab)
+
+
+def test_the_other_datapath_takes_a_reset_first_and_then_does_more(lab: Lab) -> None:
+    """From the hybrid overlay to Open vSwitch: OVN's addresses, ports, services and gateways for Windows pods."""
+    assert lab.command("datapath", "ovs", seconds=60).returncode == 0
+    refused = lab.play("site.yml", "--limit", "win1")
+    assert refused.status != 0
+    assert "is a node with windows_datapath: hybrid_overlay" in refused.output
+    assert lab.play("reset.yml", "--limit", "win1", "-e", "reset_confirm=yes").status == 0
+    assert lab.play("site.yml", "--limit", "win1").status == 0
+
+    run = lab.play("verify.yml")
+    assert run.status == 0
+    rows = [line.split() for line in run.output.splitlines() if "win1 pod" in line]
+    assert len(rows) > 20
+    assert "skipped" not in {word for row in rows for word in row}
+
+    pods = [pod_manifest("near", "linux1"), pod_manifest("wina", "win1")]
+    lab.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": pods}))
+    before = statuses(wait_ready(lab, 2, 90))
+    assert {"default_near", "default_wina"} <= set(logical_ports(lab))
+    assert lab.command("reboot", "win1", seconds=300).returncode == 0
+    deadline = time.monotonic() + 120
+    while not (now := statuses_of(lab)["wina"]["containerStatuses"][0])["ready"] or not now["restartCount"]:
+        assert time.monotonic() < deadline, now
+        time.sleep(1)
+    # Open vSwitch and the network come back while nobody runs a playbook, and the pod has its address still.
+    assert statuses_of(lab)["wina"]["podIP"] == before["wina"]["podIP"]
+    assert talk(lab, "near", before["wina"]["podIP"])["client_ip"] == before["near"]["podIP"]
+    assert talk(lab, "wina", before["near"]["podIP"])["client_ip"] == before["wina"]["podIP"]
+    lab.kubectl("delete", "pods", "-l", "test=watcher", "--wait=true", "--grace-period=0", seconds=120)
