@@ -4,17 +4,24 @@
 
 An answer is a refusal as well as an acceptance, so nothing has to listen there. It needs no privilege, and unlike
 "destination unreachable" the kernel does not ration refusals.
+
+Source ports are taken in turn. The kernel would choose them at random, and sooner or later one of a connection that was
+refused a moment ago: on that, Open vSwitch before 3.3 ends itself in its userspace datapath (assertion in
+conn_update_state(); OVN has every connection translated to the address that it has).
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import itertools
 import logging
+import random
 import selectors
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 LOG = logging.getLogger(__name__)
 
@@ -27,6 +34,9 @@ ANSWERS = 3
 """So many answers in a row, and what was silent counts as back."""
 PATIENCE = 25
 """Attempts that something may leave unanswered that has not been heard of yet: 10 s."""
+SOURCE_PORTS = range(32768, 61000)
+"""Linux' own choice of ephemeral ports. With 100 gateways one comes again after two minutes: connections that were
+refused are forgotten after 10 s, unanswered ones after 30 s."""
 ANSWERED = frozenset({0, errno.ECONNREFUSED, errno.ECONNRESET})
 
 
@@ -38,6 +48,8 @@ class Verdicts:
 
     def __init__(self) -> None:
         self._streaks: dict[str, int] = {}  # answers in a row, or misses as a negative number
+        self.silent_rounds = 0
+        """So many rounds in a row nobody has answered."""
         self.known: dict[str, bool] = {}
 
     def heard(self, answers: Mapping[str, bool]) -> list[str]:
@@ -46,7 +58,9 @@ class Verdicts:
             self._streaks.pop(gone)
             self.known.pop(gone, None)
         if not any(answers.values()):
+            self.silent_rounds = self.silent_rounds + 1 if answers else 0
             return []
+        self.silent_rounds = 0
         return [target for target, answered in answers.items() if self._judge(target, answered)]
 
     def _judge(self, target: str, answered: bool) -> bool:
@@ -68,6 +82,7 @@ class Reachability:
         self._targets = targets
         self._changed = changed
         self._verdicts = Verdicts()
+        self._source_ports = source_ports()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reachability", daemon=True)
 
@@ -92,20 +107,29 @@ class Reachability:
     def _run(self) -> None:
         while not self._stop.is_set():
             began = time.monotonic()
-            for target in self._verdicts.heard(attempt(self._targets(), INTERVAL_S)):
+            for target in self._verdicts.heard(attempt(self._targets(), INTERVAL_S, self._source_ports)):
                 LOG.warning("%s %s", target, "answers" if self.verdict(target) else "does not answer")
                 self._changed(target)
+            if self._verdicts.silent_rounds == MISSES:
+                LOG.warning("no gateway answers; that is rather this side's fault, so all stay as they are")
             self._stop.wait(max(0.0, began + INTERVAL_S - time.monotonic()))
 
 
-def attempt(targets: Mapping[str, str], timeout: float) -> dict[str, bool]:
-    """Which of the targets, IPv4 addresses by name, answer within `timeout` seconds."""
+def source_ports() -> Iterator[int]:
+    """All source ports in turn, for ever, from anywhere on."""
+    begin = random.randrange(len(SOURCE_PORTS))
+    return (SOURCE_PORTS[number % len(SOURCE_PORTS)] for number in itertools.count(begin))
+
+
+def attempt(targets: Mapping[str, str], timeout: float, ports: Iterator[int]) -> dict[str, bool]:
+    """Which of the targets, IPv4 addresses by name, answer within `timeout` seconds, asked from the next ports."""
     answers = dict.fromkeys(targets, False)
     with selectors.DefaultSelector() as selector:
         for name, address in targets.items():
             connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
             # An accepted connection is reset at its end, so it leaves no trace on either side.
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+            _bind(connection, ports)
             if connection.connect_ex((address, PORT)) == errno.EINPROGRESS:
                 selector.register(connection, selectors.EVENT_WRITE, name)
             else:
@@ -120,3 +144,11 @@ def attempt(targets: Mapping[str, str], timeout: float) -> dict[str, bool]:
         for key in list(selector.get_map().values()):
             key.fileobj.close()  # type: ignore[union-attr]
     return answers
+
+
+def _bind(connection: socket.socket, ports: Iterator[int]) -> None:
+    """Take the next port that is free. When many in a row are not, the kernel may choose."""
+    for port in itertools.islice(ports, 20):
+        with contextlib.suppress(OSError):
+            connection.bind(("", port))
+            return

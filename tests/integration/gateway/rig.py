@@ -22,7 +22,6 @@ from small_ovn import Node, SmallOvn, eventually, run
 
 from ovn_k8s.core.gateway_flows import COOKIE
 from ovn_k8s.core.layout import TABLES, Request, WantedGateway, WantedNode, lay_out
-from ovn_k8s.netlink.host_stack import SILENT
 from ovn_k8s.netlink.namespace import Namespace
 from ovn_k8s.ovsdb.client import Client
 from ovn_k8s.ovsdb.remote import parse_remotes
@@ -67,9 +66,7 @@ class Gateway:
         self.outside("ethtool", "-K", "net0", "tx", "off")
         self.node.enter("ethtool", "-K", NIC, "tx", "off")
         self.node.enter("ip", "link", "set", NIC, "up")
-        for setting, value in SILENT.items():
-            family, name = setting.split("/")
-            self.node.enter("sysctl", "-qw", f"net.{family}.conf.{NIC}.{name}={value}")
+        self.node.silence(NIC)
         self.make_bridge()
         self.lay_out(ADDRESS)
         eventually(lambda: "br-int" in self.node.vsctl("list-br"), "br-int exists")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import os
 import shutil
 import subprocess
@@ -13,6 +14,8 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from ovn_k8s.netlink.host_stack import SILENT
 
 OVS_SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
 OVN_SCHEMAS = Path("/usr/share/ovn")
@@ -130,12 +133,24 @@ class Node:
         self.spawn("ovn-controller", "ovn-controller", f"unix:{self.socket}")
 
     def take_underlay(self) -> None:
-        """The userspace datapath sends its tunnels through a bridge of its own, which has the node's address."""
-        self.vsctl("add-br", "br-phy", "--", "set", "bridge", "br-phy", "datapath_type=netdev", "--", "add-port",
-                   "br-phy", "eth0")  # fmt: skip
+        """The userspace datapath sends its tunnels through a bridge of its own, which has the node's address.
+
+        As `ovn-k8s-overlay apply` does it: with the NIC's MAC, and with the kernel kept quiet on the NIC. Else both
+        answer who asks for the address, each with a MAC of its own, and tunnels go to the one that was faster.
+        """
+        hardware = json.loads(self.enter("ip", "-j", "link", "show", "eth0"))[0]["address"]
+        self.vsctl("add-br", "br-phy", "--", "set", "bridge", "br-phy", "datapath_type=netdev",
+                   f'other_config:hwaddr="{hardware}"', "--", "add-port", "br-phy", "eth0")  # fmt: skip
+        self.silence("eth0")
         self.enter("ip", "address", "flush", "dev", "eth0")
         self.enter("ip", "address", "add", f"{self.address}/24", "dev", "br-phy")
         self.enter("ip", "link", "set", "br-phy", "up")
+
+    def silence(self, interface: str) -> None:
+        """Keep the node's own stack off an interface that is Open vSwitch's."""
+        for setting, value in SILENT.items():
+            family, key = setting.split("/")
+            self.enter("sysctl", "-qw", f"net.{family}.conf.{interface}.{key}={value}")
 
     def stop_daemon(self, name: str, kill: bool = False) -> None:
         """End one program and wait for it."""
@@ -249,6 +264,15 @@ class SmallOvn:
             "--", "set", "logical_switch_port", port, *(f'external_ids:{key}="{value}"' for key, value in ids.items()),
         )  # fmt: skip
         return address
+
+    def died(self) -> dict[str, str]:
+        """Programs that have ended by themselves, which may be why a test failed: the last words of each."""
+        return {
+            f"{name} of {node.name}": (node.directory / f"{name}.log").read_text(errors="replace")[-300:]
+            for node in self.nodes
+            for name, process in node.daemons.items()
+            if process.poll() is not None
+        }
 
     def stop(self) -> None:
         for node in self.nodes:

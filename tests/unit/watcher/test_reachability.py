@@ -4,9 +4,19 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 
-from ovn_k8s.watcher.reachability import ANSWERS, MISSES, PATIENCE, PORT, Verdicts, attempt
+from ovn_k8s.watcher.reachability import (
+    ANSWERS,
+    MISSES,
+    PATIENCE,
+    PORT,
+    SOURCE_PORTS,
+    Verdicts,
+    attempt,
+    source_ports,
+)
 
 
 def rounds(verdicts: Verdicts, count: int, **answers: bool) -> list[list[str]]:
@@ -67,5 +77,34 @@ def test_what_is_no_target_any_more_is_forgotten() -> None:
 
 def test_a_refusal_and_an_acceptance_are_answers() -> None:
     with socket.create_server(("127.0.0.2", PORT)):
-        answers = attempt({"accepts": "127.0.0.2", "refuses": "127.0.0.3", "impossible": "255.255.255.255"}, 0.3)
+        targets = {"accepts": "127.0.0.2", "refuses": "127.0.0.3", "impossible": "255.255.255.255"}
+        answers = attempt(targets, 0.3, source_ports())
     assert answers == {"accepts": True, "refuses": True, "impossible": False}
+
+
+def test_source_ports_are_taken_in_turn() -> None:
+    """A port that comes again soon after a refusal ends Open vSwitch 3.1's userspace datapath."""
+    ports = source_ports()
+    first = next(ports)
+    seen = [first, *itertools.islice(ports, len(SOURCE_PORTS) - 1)]
+    assert sorted(seen) == list(SOURCE_PORTS)
+    assert next(ports) == first
+
+
+def test_it_asks_from_the_next_port_that_is_free() -> None:
+    with socket.create_server(("127.0.0.2", PORT)) as server, socket.socket() as taken:
+        taken.bind(("", 0))
+        number = taken.getsockname()[1]
+        assert attempt({"a": "127.0.0.2"}, 0.3, iter([number, number + 1, number + 2])) == {"a": True}
+        assert server.accept()[1][1] in (number + 1, number + 2)
+
+
+def test_rounds_without_any_answer_are_counted() -> None:
+    verdicts = Verdicts()
+    assert verdicts.silent_rounds == 0
+    rounds(verdicts, 4, a=False, b=False)
+    assert verdicts.silent_rounds == 4
+    verdicts.heard({"a": True, "b": False})
+    assert verdicts.silent_rounds == 0
+    verdicts.heard({})
+    assert verdicts.silent_rounds == 0
