@@ -33,7 +33,8 @@ class Agent:
 
     `peers` gives the other nodes, or None while nobody knows them; `announce` tells the cluster to which MAC address
     the overlay router of this node answers. With Open vSwitch on the node there is neither; `logical` knows of it then.
-    `settle` is called at the end of each round.
+    `settle` is called at the end of each round, and says whether there is something for which the next one should
+    come soon.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class Agent:
         announce: Callable[[str], None] = lambda router_mac: None,
         *,
         logical: LogicalPorts | None = None,
-        settle: Callable[[], None] = lambda: None,
+        settle: Callable[[], bool] = lambda: False,
         round_seconds: float = ROUND_SECONDS,
     ) -> None:
         self._library = library
@@ -68,12 +69,17 @@ class Agent:
         self._look.set()
 
     def run(self) -> None:
-        """Rounds, until `stop`. A failure is logged and tried again, slower each time up to the length of a round."""
+        """Rounds, until `stop`. What failed is tried again, slower each time up to the length of a round."""
         delay = FIRST_DELAY_SECONDS
         while not self._stop.is_set():
+            told = self._look.is_set()
             self._look.clear()
+            delay = FIRST_DELAY_SECONDS if told else delay
             try:
-                self.round()
+                if self.round():
+                    self._look.wait(delay)
+                    delay = min(delay * 2, self._round_seconds)
+                    continue
                 delay = FIRST_DELAY_SECONDS
                 self._look.wait(self._round_seconds)
             except (HnsError, ApiError) as error:
@@ -85,8 +91,11 @@ class Agent:
                 LOG.exception("the network of this node could not be looked at")
                 self._look.wait(self._round_seconds)
 
-    def round(self) -> None:
-        """Look once, and change what is not as it should be. Raises HnsError, and ApiError when nobody can be told."""
+    def round(self) -> bool:
+        """Look once, and change what is not as it should be; whether the next look should come soon.
+
+        Raises HnsError, and ApiError when nobody can be told.
+        """
         actual = read_inventory(self._library)
         while plan := self._plan(actual):
             LOG.info("to do: %s", "; ".join(map(str, plan.actions)))
@@ -98,10 +107,11 @@ class Agent:
         self.ready.set()
         if self._logical is None:
             source_vip.ensure(self._library, self._config, actual)
-        self._settle()
+        unsettled = self._settle()
         router_mac = next((network.router_mac for network in actual.networks if network.name == NETWORK), "")
         if router_mac:
             self._announce(router_mac)
+        return unsettled
 
     def _plan(self, actual: Inventory) -> Plan:
         if self._logical is not None:

@@ -44,11 +44,11 @@ class LogicalPorts:
         config: NodeConfig,
         southbound: Southbound,
         openvswitch: str,
-        connected: Callable[[], None] = lambda: None,
+        look: Callable[[], None] = lambda: None,
         *,
         binding_seconds: float = BINDING_SECONDS,
     ) -> None:
-        """`openvswitch` is the remote of its database; `connected` is called whenever that is there again.
+        """`openvswitch` is the remote of its database. When that is there again, or has a new port, `look` is called.
 
         Raises ValueError for a remote that is none.
         """
@@ -56,7 +56,8 @@ class LogicalPorts:
             config.node_name, config.cluster_cidr, config.service_cidr, config.node_subnet, 0, "system"
         )
         self._bindings = Bindings(settings, southbound)
-        self._ports = PodPorts(openvswitch, connected)
+        self._ports = PodPorts(openvswitch, look)
+        self._look = look
         self._binding_seconds = binding_seconds
 
     def start(self) -> None:
@@ -95,6 +96,7 @@ class LogicalPorts:
             if stored is not None:
                 self._ports.remove(name)
             self._ports.add(name, ids, INTERNAL)
+            self._look()
         except OvsdbError as error:
             said = f"pod {pod}: Open vSwitch has not taken its port"
             raise CniError(Code.TRY_AGAIN_LATER, said, str(error)) from error
@@ -106,17 +108,25 @@ class LogicalPorts:
         except OvsdbError as error:
             raise CniError(Code.TRY_AGAIN_LATER, f"port {name} cannot be removed", str(error)) from error
 
-    def settle(self, sandboxes: Collection[str]) -> None:
-        """Let Open vSwitch try again what it could not open, and remove ports whose sandbox is not known any more."""
+    def settle(self, sandboxes: Collection[str]) -> bool:
+        """Let Open vSwitch try again what it could not open, and remove ports whose sandbox is not known any more.
+
+        Whether there is a port that it has not opened yet.
+        """
+        closed = False
         try:
             for port in self._ports.all():
                 if port.sandbox not in sandboxes:
                     LOG.info("port %s: its sandbox is gone", port.name)
                     self._ports.remove(port.name)
+                elif port.ofport == 0:
+                    closed = True
                 elif port.ofport < 0 or port.error:
+                    closed = True
                     self._ports.reopen(port.name, INTERNAL)
         except OvsdbError as error:
             LOG.warning("ports cannot be looked at: %s", error)
+        return closed
 
     @property
     def has_bridge(self) -> bool:

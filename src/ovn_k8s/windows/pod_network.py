@@ -146,10 +146,14 @@ class PodNetwork:
 
     # ---- steps
 
-    def settle(self) -> None:
-        """Bring the pods' ports in line with the sandboxes that there are; nothing to do without Open vSwitch."""
-        if self._logical is not None:
-            self._logical.settle({stored.container_id for stored in self._sandboxes.all()})
+    def settle(self) -> bool:
+        """Bring the pods' ports in line with the sandboxes that there are; nothing to do without Open vSwitch.
+
+        Whether one of them is not open yet.
+        """
+        if self._logical is None:
+            return False
+        return self._logical.settle({stored.container_id for stored in self._sandboxes.all()})
 
     def _join(self, stored: Sandbox) -> None:
         request = hcn.namespace_endpoint("Add", stored.endpoint)

@@ -102,7 +102,7 @@ class Service(win32serviceutil.ServiceFramework):  # type: ignore[misc]
         self._nodes: Nodes | None = None
         self._docker: DockerFollower | None = None
         self._logical: LogicalPorts | None = None
-        self._settle: Callable[[], None] = lambda: None
+        self._settle: Callable[[], bool] = lambda: False
         self._told_to_stop = threading.Event()
 
     def SvcRun(self) -> None:
