@@ -123,10 +123,8 @@ class ActionModule(BundleAction):
 
     def _reset(self, base: str, arguments: Answer) -> Answer:
         try:
-            # By whichever version is in use: what another version of this collection made goes too.
-            program = f"{base}\\bin\\ovn-k8s-machine.exe"
             request = {"operation": "reset", "check": bool(self._task.check_mode), "ctr": arguments["ctr"]}
-            answer = self.ask([program], request)
+            answer = self.machine_in_use(base, request)
         except NoBundle:
             return {"changed": False, "changes": [], "diff": [], "hns": False, "datapath": ""}
         # An older version of the bundle does not say what the datapath was.

@@ -36,7 +36,8 @@ class ActionModule(BundleAction):
         else:
             request["chassis"] = {name: arguments[name] for name in CHASSIS}
         try:
-            answer = self.machine(arguments["program_dir"], request)
+            ask = self.machine_in_use if arguments["state"] == "absent" else self.machine
+            answer = ask(arguments["program_dir"], request)
         except NoBundle:
             if not self._task.check_mode:
                 raise

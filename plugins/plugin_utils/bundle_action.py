@@ -78,6 +78,10 @@ class BundleAction(ActionBase):  # type: ignore[misc]
         """One request to `ovn_k8s.windows.machine` of the bundle of this very collection. Raises as `ask`."""
         return self.ask([f"{version_dir(program_dir)}\\python.exe", "-m", MACHINE], request)
 
+    def machine_in_use(self, program_dir: str, request: Mapping[str, Any]) -> Answer:
+        """The same by whichever version is in use: what another version has made goes too. Raises as `ask`."""
+        return self.ask([program_dir.rstrip("\\") + r"\bin\ovn-k8s-machine.exe"], request)
+
 
 def version() -> str:
     """The version of the bundle that this collection makes. Raises AnsibleActionFail when it is not whole."""
