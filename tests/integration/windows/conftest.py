@@ -10,7 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from windows_machine import ROOT, Emulator, Model, PartError, Parts, State, Windows, bundle_files, wine
+from windows_machine import ROOT, Emulator, Model, PartError, Parts, State, Windows, bundle_files, unpacked, wine
+
+from lab.cache import Cache
+from lab.settings import Settings
+from lab.windows import power
 
 
 @pytest.fixture(scope="session")
@@ -23,11 +27,18 @@ def bundle() -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="session")
-def machine(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Windows]:
+def base() -> Path:
+    """What machines start from, as the lab keeps it: making one takes longer than most tests."""
     if reason := wine.missing():
         pytest.skip(f"a Windows machine made of Wine {reason}")
+    return power.base(Cache(Settings.from_environment().cache))
+
+
+@pytest.fixture(scope="session")
+def machine(base: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Windows]:
     bundle = request.getfixturevalue("bundle")
     folder = tmp_path_factory.mktemp("windows")
+    unpacked(base, folder)
     made = wine.WineMachine(folder)
     with Emulator(Model()) as emulator:
         threading.Thread(target=emulator.serve_forever, daemon=True).start()

@@ -10,7 +10,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from test_service import CONFIG
 from windows_machine import Windows
+
+from lab.windows.hcn_model import Fault
 
 PARTS = """
 import faulthandler, io, json, threading
@@ -95,3 +98,51 @@ end(heard)
     heard, still_there = ran(windows, script)
     assert not still_there
     assert heard == {str(n): [0, json.dumps({"heard": f"c{n}"})] for n in range(30)}
+
+
+HANGS = """
+from pathlib import Path
+from ovn_k8s.windows.agent import Agent
+from ovn_k8s.windows.config import load
+from ovn_k8s.windows.hcn_library import HcnLibrary
+from ovn_k8s.windows.pod_network import PodNetwork
+from ovn_k8s.windows.sandboxes import Sandboxes
+
+def pod(command, name):
+    environment = {
+        "CNI_COMMAND": command, "CNI_CONTAINERID": name, "CNI_NETNS": NAMESPACE, "CNI_IFNAME": "eth0",
+        "CNI_ARGS": f"K8S_POD_NAMESPACE=default;K8S_POD_NAME={name}",
+    }
+    return ask({"env": environment, "stdin": json.dumps({"cniVersion": "1.1.0", "name": "x", "prevResult": {}})})
+
+folder = Path(r"C:\\ProgramData\\hangs")
+folder.mkdir(exist_ok=True)
+(folder / "node.toml").write_text(CONFIG)
+config, library = load(folder / "node.toml"), HcnLibrary()
+Agent(library, config).round()
+service._handler = PodNetwork(library, config, Sandboxes(folder / "sandboxes"), delete_seconds=1.0).handle
+serving.start()
+added = [pod("ADD", name)[0] for name in ("a", "b")]
+deleted = []
+deleting = threading.Thread(target=lambda: deleted.append(pod("DEL", "a")))
+deleting.start()
+other = pod("CHECK", "b")[0]
+deleting.join(30)
+again = [pod("DEL", name)[0] for name in ("a", "b")]
+end(added, deleted[0], other, again)
+"""
+
+
+def test_an_endpoint_that_hangs_when_it_is_deleted_is_tried_again_later(windows: Windows) -> None:
+    code, handle, _, record = windows.model.call("HcnCreateNamespace", "", 0, '{"Type": "Guest"}')
+    assert code == 0, record
+    namespace = windows.model.handles.pop(handle)[1]
+    windows.model.faults["HcnDeleteEndpoint"] = Fault(seconds=4)
+    script = f"NAMESPACE, CONFIG = {namespace!r}, {CONFIG!r}\n{HANGS}"
+    added, (code, said), other, again, still_there = ran(windows, script)
+    assert added == [0, 0]
+    assert (code, other) == (11, 0)
+    assert "has not answered for 1 s" in said
+    assert again == [0, 0]
+    assert not still_there
+    assert [one["Name"] for one in windows.model.state.endpoints.values()] == ["ovn-k8s-source-vip"]

@@ -123,7 +123,7 @@ def test_pods_of_several_containers(node: Node, docker: Docker) -> None:
 def test_pods_in_a_row_leave_nothing(node: Node, docker: Docker) -> None:
     docker.start()
     node.start()
-    for turn in range(max(TURNS // 25, 3)):
+    for turn in range(max(TURNS // 50, 3)):
         ids = docker.engine.run_pod("shop", f"p{turn}", f"u{turn}", ("a",))
         docker.until(f"shop_p{turn}", set(ids.values()))
         for id_ in ids.values():

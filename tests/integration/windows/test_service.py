@@ -41,6 +41,14 @@ class Node:
         self.windows = windows
         self.data = windows.machine.path(r"C:\ProgramData\ovn-k8s")
 
+    def use(self, server: ApiServer, keys: Path) -> None:
+        """Configure an API server, and the keys and certificates in a folder of this host."""
+        here = "Z:" + str(keys).replace("/", "\\")
+        files = {"ca_certificate": "ca.crt", "certificate": "client.crt", "private_key": "client.key"}
+        lines = [f"{key} = '{here}\\{name}'" for key, name in files.items()]
+        text = "\n".join([CONFIG, "[kubernetes]", f'server = "{server.address}"', *lines, ""])
+        (self.data / "node.toml").write_text(text)
+
     def control(self, *arguments: str) -> None:
         done = self.windows.machine.python("-m", "ovn_k8s.windows.service", *arguments)
         assert done.returncode == 0, done.stderr
@@ -273,12 +281,7 @@ def kubernetes_node(name: str, subnet: str, address: str, mac: str) -> dict[str,
 def test_routes_follow_the_cluster_over_tls(node: Node, tmp_path: Path) -> None:
     certificates(tmp_path)
     server = ApiServer(tmp_path)
-    here = "Z:" + str(tmp_path).replace("/", "\\")
-    files = {"ca_certificate": "ca.crt", "certificate": "client.crt", "private_key": "client.key"}
-    lines = [f"{key} = '{here}\\{name}'" for key, name in files.items()]
-    (node.data / "node.toml").write_text(
-        "\n".join([CONFIG, "[kubernetes]", f'server = "{server.address}"', *lines, ""])
-    )
+    node.use(server, tmp_path)
     server.put(kubernetes_node("win1", "10.244.5.0/24", "192.0.2.21", ""))
     server.put(kubernetes_node("linux1", "10.244.1.0/24", "192.0.2.12", "0a:58:0a:f4:01:03"))
 
@@ -301,6 +304,38 @@ def test_routes_follow_the_cluster_over_tls(node: Node, tmp_path: Path) -> None:
     assert routes() == ["192.0.2.12", "192.0.2.13"]
     node.stop()
     server.cut()
+    server.shutdown()
+    server.server_close()
+
+
+def test_what_is_wrong_with_one_does_not_touch_the_others(node: Node, tmp_path: Path) -> None:
+    """Certificates of another authority, and an HNS that gives nonsense or no address."""
+    (tmp_path / "other").mkdir()
+    for folder in (tmp_path, tmp_path / "other"):
+        certificates(folder)
+    server = ApiServer(tmp_path)
+    node.use(server, tmp_path / "other")
+    node.start()
+    node.wait("nobody minds the certificate", lambda: "CERTIFICATE_VERIFY_FAILED" in node.log())
+    assert server.patches == []
+    first = node.namespace()
+    code, kept = node.cni("ADD", "c0", first, pod="kept")
+    assert code == 0, kept
+
+    network = node.endpoints[0]["HostComputeNetwork"]
+    without = json.dumps({"ID": "88888888-8888-4888-8888-888888888888", "HostComputeNetwork": network})
+    for answer, said in ((without, "no address"), ("<html>", "gave no JSON"), ("{}", "is None, not a text")):
+        node.windows.model.faults["HcnQueryEndpointProperties"] = Fault(answer=answer)
+        code, failed = node.cni("ADD", "c1", node.namespace())
+        assert code == 1
+        assert said in failed["msg"] + failed.get("details", ""), failed
+        assert node.cni("DEL", "c1") == (0, None)
+        assert [one["Name"] for one in node.endpoints] == ["default_kept"]
+    assert node.cni("CHECK", "c0", first, prevResult=kept) == (0, None)
+    assert node.windows.model.handles == {}
+    # What a pod's owner is told is no matter of the event log.
+    assert "failed: code" in node.log()
+    assert "failed: code" not in node.events()
     server.shutdown()
     server.server_close()
 

@@ -13,14 +13,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ovsdb_servers import free_port
-from windows_machine import ROOT, wine
+from windows_machine import ROOT, unpacked
 
-from lab.windows import base
 from lab.windows.machine import RESTART
 
 pytest.importorskip("winrm")
@@ -101,15 +101,13 @@ def supervise(command: list[str], running: list[subprocess.Popen[bytes]], ended:
 
 
 @pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
-    if reason := wine.missing():
-        pytest.skip(f"a Windows machine made of Wine {reason}")
+def machine(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
     folder = tmp_path_factory.mktemp("win1")
     disk, keys, port = folder / "disk", folder / "keys", free_port()
     disk.mkdir()
-    base.make(disk)
+    unpacked(base, disk)
     options = {"name": "win1", "management": "127.0.0.1", "underlay": "127.0.0.1", "port": str(port)}
-    options |= {"folder": str(disk), "base": str(disk), "credentials": str(keys), "images": str(folder)}
+    options |= {"folder": str(disk), "base": str(base), "credentials": str(keys), "images": str(folder)}
     command = [sys.executable, "-m", "lab.windows.machine"]
     command += [word for name, value in options.items() for word in (f"--{name}", value)]
     running: list[subprocess.Popen[bytes]] = []
