@@ -200,9 +200,12 @@ def main() -> None:
     pods, waiting = (
         [
             Pod(
-                *(item[key] for key in ("name", "node", "address")),
+                item["name"],
+                item["node"],
+                item["address"],
                 int(item["number"]),
-                *(bool(item.get(key)) for key in ("windows", "overlay")),
+                windows=bool(item.get("windows")),
+                overlay=bool(item.get("overlay")),
             )
             for item in options[key]
         ]
