@@ -15,6 +15,8 @@ from typing import Any
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
+from .dumps import undisturbed
+
 RTPROT_KERNEL = 2
 """Protocol of routes that the kernel adds by itself with an address."""
 RTN_UNICAST = 1
@@ -83,7 +85,7 @@ class Netlink:
 
     def links(self) -> list[Link]:
         """All interfaces."""
-        return [_link(message) for message in self._socket.get_links()]
+        return [_link(message) for message in undisturbed(lambda: list(self._socket.get_links()))]
 
     def link(self, name: str) -> Link | None:
         """The interface of this name, or None."""
@@ -151,7 +153,7 @@ class Netlink:
     def addresses(self, link: Link) -> list[Address]:
         """The IPv4 addresses of an interface."""
         with _failing(f"addresses of {link.name}"):
-            messages = list(self._socket.get_addr(family=socket.AF_INET, index=link.index))
+            messages = undisturbed(lambda: list(self._socket.get_addr(family=socket.AF_INET, index=link.index)))
         found = []
         for message in messages:
             if message["index"] != link.index:
@@ -164,7 +166,7 @@ class Netlink:
     def static_ipv6_addresses(self, link: Link) -> list[str]:
         """Its IPv6 addresses that somebody has configured: neither link-local nor learnt from a router."""
         with _failing(f"IPv6 addresses of {link.name}"):
-            messages = list(self._socket.get_addr(family=socket.AF_INET6, index=link.index))
+            messages = undisturbed(lambda: list(self._socket.get_addr(family=socket.AF_INET6, index=link.index)))
         return [
             f"{message.get_attr('IFA_ADDRESS')}/{message['prefixlen']}"
             for message in messages
@@ -206,7 +208,7 @@ class Netlink:
     def routes(self, link: Link | None = None) -> list[tuple[int, Route]]:
         """IPv4 unicast routes of the main table with the index of their interface; of one interface if it is given."""
         with _failing("routes"):
-            messages = list(self._socket.get_routes(family=socket.AF_INET, table=RT_TABLE_MAIN))
+            messages = undisturbed(lambda: list(self._socket.get_routes(family=socket.AF_INET, table=RT_TABLE_MAIN)))
         found = []
         for message in messages:
             index = message.get_attr("RTA_OIF")

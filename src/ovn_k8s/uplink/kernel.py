@@ -12,7 +12,7 @@ import dataclasses
 import errno
 import ipaddress
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,8 @@ from typing import Any
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
+
+from ovn_k8s.netlink.dumps import undisturbed
 
 from .errors import UplinkError
 
@@ -167,14 +169,20 @@ class Kernel:
 
     def names(self) -> list[str]:
         """All interfaces."""
-        return sorted(str(message.get_attr("IFLA_IFNAME")) for message in self._socket.get_links())
+        return sorted(str(message.get_attr("IFLA_IFNAME")) for message in self._links())
 
     def interface(self, name: str) -> Interface | None:
         """The interface of this name, or None."""
-        for message in self._socket.get_links():
+        for message in self._links():
             if message.get_attr("IFLA_IFNAME") == name:
                 return self._interface(message)
         return None
+
+    def _links(self) -> list[Any]:
+        return self._dump(self._socket.get_links)
+
+    def _dump(self, get: Callable[..., Iterable[Any]], **which: Any) -> list[Any]:
+        return undisturbed(lambda: list(get(**which)))
 
     def _interface(self, message: Any) -> Interface:
         master = message.get_attr("IFLA_MASTER")
@@ -209,7 +217,7 @@ class Kernel:
     def addresses(self, interface: Interface) -> Iterator[Address]:
         """Its addresses, without those that the kernel makes of the MAC."""
         for family in FAMILIES:
-            for message in self._socket.get_addr(family=family, index=interface.index):
+            for message in self._dump(self._socket.get_addr, family=family, index=interface.index):
                 if message["index"] != interface.index:
                     continue
                 flags = message.get_attr("IFA_FLAGS") or message["flags"]
@@ -237,7 +245,7 @@ class Kernel:
         """The unicast routes through it that somebody has set or that were learnt. Raises UplinkError for one that
         cannot be moved."""
         for family in FAMILIES:
-            for message in self._socket.get_routes(family=family):
+            for message in self._dump(self._socket.get_routes, family=family):
                 several = message.get_attr("RTA_MULTIPATH") or []
                 mine = message.get_attr("RTA_OIF") == interface.index
                 if not mine and not any(hop["oif"] == interface.index for hop in several):
@@ -279,7 +287,7 @@ class Kernel:
     def rules(self, name: str) -> Iterator[Rule]:
         """The rules that name it."""
         for family in FAMILIES:
-            for message in self._socket.get_rules(family=family):
+            for message in self._dump(self._socket.get_rules, family=family):
                 attributes = {
                     key: value
                     for key, value in message["attrs"]
@@ -322,7 +330,7 @@ class Kernel:
     def flush(self, interface: Interface) -> None:
         """Take its addresses away, and with them the routes that hang on them."""
         with _failing(f"addresses of {interface.name}"):
-            self._socket.flush_addr(index=interface.index)
+            undisturbed(lambda: self._socket.flush_addr(index=interface.index))
 
     def replace_route(self, interface: Interface, route: Route) -> None:
         """Add the route; one of the same key moves here."""
