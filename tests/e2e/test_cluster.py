@@ -13,10 +13,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from .conftest import LAB_NAME, Lab, assert_same
+from .conftest import LAB_NAME, STATE, Lab, assert_same
 
 SECOND_RUN_LIMIT_S = 120
-NETCHECK = Path(os.environ.get("LAB_STATE", f"/var/lib/{LAB_NAME}-lab"), "images", "netcheck")
+NETCHECK = STATE / "images/netcheck"
 
 
 def test_check_mode_changes_nothing_on_blank_machines(lab: Lab, blank: dict[str, dict[str, Any]]) -> None:

@@ -23,9 +23,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from .conftest import LAB_NAME, TREE, Lab, PlayRun
+from .conftest import LAB_NAME, STATE, TREE, Lab, PlayRun
 
-STATE = Path(f"/var/lib/{LAB_NAME}-lab")
 FIRST, SECOND = "192.0.2.2", "192.0.2.77"
 BACK_AFTER_REBOOT_S = 30.0
 UNDONE_WITHIN_S = 30.0
