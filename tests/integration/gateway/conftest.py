@@ -32,6 +32,15 @@ def gateway() -> Iterator[rig.Gateway]:
         system.stop()
 
 
+@pytest.fixture(autouse=True)
+def repaired(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The gateway is whole again after each test."""
+    system = request.getfixturevalue("gateway") if "gateway" in request.fixturenames else None
+    yield
+    if isinstance(system, rig.Gateway):  # some tests have a parameter of this name
+        system.repair()
+
+
 @pytest.fixture
 def helper(gateway: rig.Gateway) -> Iterator[rig.Helper]:
     """The helper, running and ready."""

@@ -74,9 +74,26 @@ class Gateway:
 
     def make_bridge(self) -> None:
         """Have the NIC in its bridge."""
-        self.node.vsctl("add-br", BRIDGE, "--", "set", "bridge", BRIDGE, "datapath_type=netdev", "fail_mode=standalone",
-                        f"other_config:hwaddr={MAC}", "--", "add-port", BRIDGE, NIC)  # fmt: skip
+        self.node.vsctl("--may-exist", "add-br", BRIDGE, "--", "set", "bridge", BRIDGE, "datapath_type=netdev",
+                        "fail_mode=standalone", f"other_config:hwaddr={MAC}", "--", "--may-exist", "add-port", BRIDGE,
+                        NIC)  # fmt: skip
         self.configure_bridge()
+
+    def repair(self) -> None:
+        """Put back what a test that failed halfway has left, so that the next one does not fail too."""
+        died = self.ovn.died()
+        gone = {name for name in ("ovsdb-server", "ovs-vswitchd") if not self._runs(name)}
+        if "ovsdb-server" in gone:
+            self.node.socket.unlink(missing_ok=True)
+            self.node.start_database()
+        if "ovs-vswitchd" in gone:
+            self.node.start_switch()
+        if gone or NIC not in self.node.vsctl("--bare", "--columns=name", "find", "port", f"name={NIC}"):
+            self.make_bridge()
+        assert not died
+
+    def _runs(self, name: str) -> bool:
+        return name in self.node.daemons and self.node.daemons[name].poll() is None
 
     def configure_bridge(self) -> None:
         """What a network manager does whenever the interface appears: with the userspace datapath it goes with OVS."""

@@ -14,6 +14,7 @@ from small_ovn import eventually
 from traffic import Traffic
 
 from ovn_k8s.core.gateway_announcement import announced
+from ovn_k8s.gateway.helper import CHECK_INTERVAL_S
 
 ADDRESS = str(rig.ADDRESS.ip)
 LONGEST_PAUSE_S = 8.0
@@ -76,7 +77,7 @@ def test_deleted_flows_come_back_at_once(gateway: rig.Gateway, helper: rig.Helpe
     began = time.monotonic()
     gateway.ofctl("del-flows")
     eventually(lambda: len(helper.flows()) == flows, "the flows are back")
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < CHECK_INTERVAL_S, "nobody waits for the next check"
     assert helper.metric('ovn_k8s_gateway_flow_writes_total{reason="tampered"}') >= 1
 
 
@@ -92,14 +93,16 @@ def test_the_helper_comes_before_open_vswitch(gateway: rig.Gateway, traffic: Tra
     gateway.node.stop_daemon("ovs-vswitchd")
     helper = rig.Helper(gateway)
     helper.start()
-    eventually(lambda: helper.get("/healthz")[0] == 200, "the helper answers")
-    status, text = helper.get("/readyz")
-    assert (status, "ovs-vswitchd" in text) == (503, True)
-    gateway.node.start_switch()
-    gateway.configure_bridge()
-    helper.wait_ready()
-    assert not traffic.eventually(traffic.pod, "tcp", rig.INTERNET, 9000).error
-    helper.stop()
+    try:
+        eventually(lambda: helper.get("/healthz")[0] == 200, "the helper answers")
+        status, text = helper.get("/readyz")
+        assert (status, "ovs-vswitchd" in text) == (503, True)
+        gateway.node.start_switch()
+        gateway.configure_bridge()
+        helper.wait_ready()
+        assert not traffic.eventually(traffic.pod, "tcp", rig.INTERNET, 9000).error
+    finally:
+        helper.stop()
 
 
 def test_without_helper_everybody_is_reachable(gateway: rig.Gateway, helper: rig.Helper, traffic: Traffic) -> None:
@@ -145,13 +148,13 @@ def test_after_a_crash_of_open_vswitch_the_node_is_reachable_without_helper(
 ) -> None:
     helper.stop(kill=True)
     _crash_switch(gateway, helper)
-    assert not traffic.eventually(traffic.internet, "tcp", ADDRESS, 9001, seconds=20).error
+    assert not traffic.eventually(traffic.internet, "tcp", ADDRESS, 9001).error
 
 
 def test_a_removed_patch_port_comes_back(gateway: rig.Gateway, helper: rig.Helper, traffic: Traffic) -> None:
     gateway.node.vsctl("del-port", rig.PATCH)
     assert not traffic.eventually(traffic.internet, "tcp", ADDRESS, 9001).error
-    assert not traffic.eventually(traffic.pod, "tcp", rig.INTERNET, 9000, seconds=20).error
+    assert not traffic.eventually(traffic.pod, "tcp", rig.INTERNET, 9000).error
     assert gateway.node.vsctl("get", "interface", rig.PATCH, "options:peer") == rig.PATCH_PEER
 
 
@@ -161,7 +164,7 @@ def test_a_new_number_of_the_nic_is_followed(gateway: rig.Gateway, helper: rig.H
     gateway.node.vsctl("add-port", rig.BRIDGE, rig.NIC, "--", "set", "interface", rig.NIC, "ofport_request=77")
     helper.wait_ready()
     assert gateway.ofport(rig.NIC) == 77
-    assert not traffic.eventually(traffic.internet, "tcp", ADDRESS, 9001, seconds=20).error
+    assert not traffic.eventually(traffic.internet, "tcp", ADDRESS, 9001).error
     assert not traffic.eventually(traffic.pod, "tcp", rig.INTERNET, 9000).error
 
 
@@ -180,7 +183,7 @@ def test_a_nic_that_left_its_bridge_is_heard_again(gateway: rig.Gateway, helper:
     eventually(lambda: not filtered(), "the NIC is heard")
     gateway.make_bridge()
     eventually(filtered, "the NIC is the bridge's alone")
-    assert not traffic.eventually(traffic.pod, "tcp", rig.INTERNET, 9000, seconds=20).error
+    assert not traffic.eventually(traffic.pod, "tcp", rig.INTERNET, 9000).error
 
 
 def test_a_network_manager_that_removes_what_is_not_its_own(gateway: rig.Gateway, helper: rig.Helper) -> None:
@@ -193,7 +196,7 @@ def test_a_network_manager_that_removes_what_is_not_its_own(gateway: rig.Gateway
     assert there()
     gateway.node.enter("ip", "neighbour", "delete", "169.254.169.4", "dev", rig.BRIDGE)
     gateway.node.enter("ip", "route", "delete", "169.254.169.4")
-    eventually(there, "route and neighbour are back", seconds=3)
+    eventually(there, "route and neighbour are back")
 
 
 def test_a_new_address_serves_before_and_after_ovn_knows_it(
@@ -204,7 +207,7 @@ def test_a_new_address_serves_before_and_after_ovn_knows_it(
     gateway.ovn.nbctl("lb-add", "np", f"{ADDRESS}:30080", backend, "tcp", "--", "lr-lb-add", "GR_gw", "np")
     try:
         _change_address(gateway, rig.ADDRESS, new)
-        assert not traffic.eventually(traffic.internet, "tcp", str(new.ip), 9001, seconds=3).error
+        assert not traffic.eventually(traffic.internet, "tcp", str(new.ip), 9001).error
         assert traffic.eventually(traffic.pod, "tcp", rig.INTERNET, 9000).address == str(new.ip)
         assert traffic.eventually(traffic.node, "tcp", rig.INTERNET, 9000).address == str(new.ip)
         assert not traffic.eventually(traffic.internet, "tcp", str(new.ip), 30080).error
@@ -224,9 +227,11 @@ def test_a_second_address_changes_nothing_but_is_the_nodes(
     gateway: rig.Gateway, helper: rig.Helper, traffic: Traffic
 ) -> None:
     gateway.node.enter("ip", "address", "add", "192.0.2.50/24", "dev", rig.BRIDGE)
-    assert not traffic.eventually(traffic.internet, "tcp", "192.0.2.50", 9001, seconds=3).error
-    assert traffic.eventually(traffic.pod, "tcp", rig.INTERNET, 9000).address == ADDRESS
-    gateway.node.enter("ip", "address", "delete", "192.0.2.50/24", "dev", rig.BRIDGE)
+    try:
+        assert not traffic.eventually(traffic.internet, "tcp", "192.0.2.50", 9001).error
+        assert traffic.eventually(traffic.pod, "tcp", rig.INTERNET, 9000).address == ADDRESS
+    finally:
+        gateway.node.enter("ip", "address", "delete", "192.0.2.50/24", "dev", rig.BRIDGE)
 
 
 def test_explain_on_the_gateway(helper: rig.Helper) -> None:

@@ -82,8 +82,8 @@ class Traffic:
         """Talk and wait for the end."""
         return self.begin(namespace, protocol, address, port, **more).result()  # type: ignore[arg-type]
 
-    def eventually(self, namespace: str, protocol: str, address: str, port: int, seconds: float = 10) -> Answer:
-        """The first answer without error."""
+    def eventually(self, namespace: str, protocol: str, address: str, port: int, seconds: float = 40) -> Answer:
+        """The first answer without error. A single question may wait for 15 s."""
         deadline = time.monotonic() + seconds
         while (answer := self.ask(namespace, protocol, address, port)).error:
             assert time.monotonic() < deadline, f"{namespace} {protocol} {address}:{port}: {answer.error}"

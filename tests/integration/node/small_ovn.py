@@ -51,8 +51,8 @@ def run(*command: str, check: bool = True) -> str:
     return result.stdout
 
 
-def eventually(probe: Callable[[], object], what: str, seconds: float = 20.0) -> None:
-    """Wait until `probe` is true."""
+def eventually(probe: Callable[[], object], what: str, seconds: float = 60.0) -> None:
+    """Wait until `probe` is true; a machine that is busy may take long."""
     deadline = time.monotonic() + seconds
     while not probe():
         if time.monotonic() > deadline:

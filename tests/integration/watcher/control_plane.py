@@ -275,7 +275,7 @@ def slice_document(
     }
 
 
-def eventually(seconds: float = 15.0, step: float = 0.02) -> Iterator[bool]:
+def eventually(seconds: float = 30.0, step: float = 0.02) -> Iterator[bool]:
     """For loops that wait: yields False until time is over, then True once (the last attempt)."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

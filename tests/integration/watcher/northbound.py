@@ -163,7 +163,7 @@ class WatcherProcess:
             check=False,
         )
 
-    def wait_ready(self, seconds: float = 30.0) -> None:
+    def wait_ready(self, seconds: float = 60.0) -> None:
         """Wait for /readyz."""
         self._await(lambda: self.get("/readyz")[0] == 200, "readiness", seconds)
 
@@ -216,7 +216,7 @@ class WatcherProcess:
                 return True
         return False
 
-    def _await(self, condition: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
+    def _await(self, condition: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             if self._process is None or self._process.poll() is not None or time.monotonic() > deadline:

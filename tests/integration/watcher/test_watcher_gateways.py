@@ -93,7 +93,7 @@ def outside(world: World, name: str = "gw") -> tuple[str, str, str] | None:
 
 
 def until(condition: Callable[[], object], watcher: WatcherProcess) -> None:
-    for last in eventually(15, 0.05):
+    for last in eventually(30, 0.05):
         if condition():
             return
         assert not last, watcher.log.read_text()[-3000:]

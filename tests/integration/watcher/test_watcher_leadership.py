@@ -35,6 +35,10 @@ def leads(watcher: WatcherProcess) -> bool:
     return watcher.metric("ovn_k8s_watcher_leader") == 1
 
 
+AT_ONCE_S = 8.0
+"""Mostly it is 1 s. Longer than this only when the Lease had to run out, which takes 10 s."""
+
+
 def await_leader(watcher: WatcherProcess, seconds: float) -> float:
     """Wait until the watcher leads and has looked at everything; returns after how long."""
     begun = time.monotonic()
@@ -60,7 +64,7 @@ def test_a_standby_is_ready_writes_nothing_and_takes_over_when_the_leader_ends(
     assert second.metric(COMMITTED) == 0
     assert world.watcher.stop() == 0
     assert world.objects.api.get(LEASE)["spec"].get("holderIdentity", "") == ""
-    assert await_leader(second, 5) < 4
+    await_leader(second, AT_ONCE_S)
     assert second.metric(COMMITTED) == 0
     world.objects.pod("p5")
     after = wait_for(world, *(f"p{number}" for number in range(6)))
@@ -74,7 +78,7 @@ def test_a_leader_that_was_killed_is_followed_at_once_on_its_own_machine(world: 
     world.objects.pod("p0")
     wait_for(world, "p0")
     world.watcher.kill()
-    assert await_leader(second, 5) < 4
+    await_leader(second, AT_ONCE_S)
     world.objects.pod("p1")
     wait_for(world, "p0", "p1")
 
@@ -105,7 +109,7 @@ def test_a_leader_that_hangs_is_followed_and_never_writes_again(world: World, se
     assert "_p1" not in world.watcher.log.read_text()
     assert world.watcher.run("--check").stdout == ""
     second.stop()
-    await_leader(world.watcher, 5)
+    await_leader(world.watcher, AT_ONCE_S)
     world.objects.pod("p3")
     after = wait_for(world, "p1", "p2", "p3")
     assert {name: after[name] for name in addresses} == addresses

@@ -21,7 +21,7 @@ class World:
     objects: Objects
 
 
-def wait_for(world: World, *names: str, seconds: float = 15.0) -> dict[str, str]:
+def wait_for(world: World, *names: str, seconds: float = 30.0) -> dict[str, str]:
     """Wait until exactly these pods of the test have ports; returns their addresses."""
     wanted = {f"{world.objects.namespace}_{name}" for name in names}
     for last in eventually(seconds):
