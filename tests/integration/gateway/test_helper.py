@@ -174,7 +174,7 @@ def test_a_nic_that_left_its_bridge_is_heard_again(gateway: rig.Gateway, helper:
     def filtered() -> bool:
         return f'device "{rig.NIC}"' in gateway.node.enter("nft", "list", "ruleset")
 
-    assert filtered()
+    eventually(filtered, "the NIC is the bridge's alone")
     gateway.node.vsctl("del-port", rig.NIC)
     eventually(lambda: not filtered(), "the NIC is heard")
     gateway.node.vsctl("add-port", rig.BRIDGE, rig.NIC)
@@ -193,7 +193,7 @@ def test_a_network_manager_that_removes_what_is_not_its_own(gateway: rig.Gateway
         route = "169.254.169.4" in gateway.node.enter("ip", "route", "show", "dev", rig.BRIDGE)
         return route and "PERMANENT" in gateway.node.enter("ip", "neighbour", "show", "169.254.169.4")
 
-    assert there()
+    eventually(there, "route and neighbour are there")
     gateway.node.enter("ip", "neighbour", "delete", "169.254.169.4", "dev", rig.BRIDGE)
     gateway.node.enter("ip", "route", "delete", "169.254.169.4")
     eventually(there, "route and neighbour are back")
