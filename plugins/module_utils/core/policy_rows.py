@@ -89,10 +89,10 @@ def own_node_row(node: str, addresses: Iterable[str]) -> Row:
 
 
 def returning_row(node: str, port: str, addresses: Iterable[str], services: IPv4Network) -> Row:
-    """What lets a node ask itself through a service, while its switch tracks the connections that it lets through.
+    """What lets a node ask itself through a service.
 
-    Packets and answers then pass the node's own port twice. A connection that is tracked there on its second way, too,
-    is a second one with the same answers. `addresses`: those of the port; `services`: those of the cluster.
+    Packets and answers pass the node's own port twice. A connection that is tracked there on its second way, too, is a
+    second one with the same answers. `addresses`: those of the port; `services`: those of the cluster.
     """
     sources = [*sorted(addresses), str(services), str(ALIASES)]
     return _switch_acl(

@@ -27,7 +27,7 @@ from ovn_k8s.core.policy_rows import (
     policy_rows,
     returning_row,
 )
-from ovn_k8s.core.rows import Ref
+from ovn_k8s.core.rows import Ref, Row
 from ovn_k8s.kubernetes.informer import Informer
 
 from . import pods as pod_handling
@@ -238,7 +238,7 @@ class PeersHandler:
 
 
 class NodePortsHandler:
-    """What policies share while there are any: that a node and its own pods reach each other, and the log's meter."""
+    """What a node's switch lets through whatever policies say; and what policies share while there are any."""
 
     kind = NODES
 
@@ -257,11 +257,12 @@ class NodePortsHandler:
         return [NODES_KEY]
 
     def wish(self, key: Key, database: Database) -> Wish:
-        """The group of the nodes' ports, and an ACL on each node's switch, for the nodes that are there."""
-        if self._policies.index.empty:
-            return NOTHING
+        """ACLs on the switch of each node that is there; while there are policies, also the group of the nodes' ports.
+
+        A switch heeds `allow-stateless` only beside an ACL of another kind, hence both are always there.
+        """
         ports: list[str] = []
-        rows = [*meter_rows()]
+        rows: list[Row] = []
         for switch in database.rows("Logical_Switch"):
             name = str(switch.columns["name"])
             port = database.find(PORTS, f"k8s-{name}")
@@ -276,7 +277,9 @@ class NodePortsHandler:
                 addresses.add(str(route.columns["ip_prefix"]).removesuffix("/32"))
             if addresses:
                 rows.append(own_node_row(name, addresses))
-        return Wish((nodes_row(ports), *rows))
+        if not self._policies.index.empty:
+            rows += [nodes_row(ports), *meter_rows()]
+        return Wish(tuple(rows))
 
     def settled(self, key: Key) -> None:
         """Nothing is kept."""

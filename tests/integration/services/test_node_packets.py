@@ -79,11 +79,11 @@ def policies(rig: Rig, hosts: None, request: pytest.FixtureRequest) -> Iterator[
         return
     spec = {"podSelector": {"matchLabels": {"app": "nobody"}}, "policyTypes": ["Ingress"]}
     rig.objects.api.create(POLICIES, {"metadata": {"name": "tracks"}, "spec": spec})
-    eventually(lambda: rig.ovn.nbctl("--bare", "--columns=_uuid", "find", "acl", "action=allow-stateless"), "the ACL")
+    eventually(lambda: rig.ovn.nbctl("--bare", "--columns=_uuid", "find", "acl", "action=drop"), "the ACL")
     rig.sync()
     yield
     rig.objects.api.delete(f"{POLICIES}/tracks", {})
-    eventually(lambda: not rig.ovn.nbctl("--bare", "--columns=_uuid", "list", "acl"), "the ACLs are gone")
+    eventually(lambda: not rig.ovn.nbctl("--bare", "--columns=_uuid", "find", "acl", "action=drop"), "it is gone")
 
 
 def own_address(rig: Rig, name: str) -> str:
