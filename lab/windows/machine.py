@@ -178,8 +178,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("name", "management", "underlay"):
         parser.add_argument(f"--{name}", required=True)
-    for name in ("folder", "base", "credentials", "images", "openvswitch"):
+    for name in ("folder", "base", "credentials", "images"):
         parser.add_argument(f"--{name}", required=True, type=Path)
+    parser.add_argument("--openvswitch", type=Path, default=Options.openvswitch)
     for name in ("port", "mtu"):
         parser.add_argument(f"--{name}", type=int, default=getattr(Options, name))
     for name in ("namespace", "compartments"):

@@ -115,7 +115,7 @@ def machine(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Si
     thread = threading.Thread(target=supervise, args=(command, running, ended))
     thread.start()
     try:
-        yield SimpleNamespace(folder=folder, keys=keys, port=port, disk=disk)
+        yield SimpleNamespace(folder=folder, keys=keys, port=port, disk=disk, supply=thread)
     finally:
         ended.set()
         running[0].terminate()
@@ -128,6 +128,7 @@ def results(machine: SimpleNamespace) -> dict[str, Any]:
     """Result of each task by its name."""
     folder = machine.folder
     while not (machine.disk / "ready").exists():
+        assert machine.supply.is_alive(), "the machine has ended before it was up"
         threading.Event().wait(0.5)
     (folder / "large.bin").write_bytes(os.urandom(3 << 20))
     (folder / "play.yml").write_text(play())
