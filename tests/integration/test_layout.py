@@ -105,8 +105,8 @@ def test_a_second_gateway_gets_the_next_join_address(northbound: Client) -> None
 def test_a_changed_node_address_moves_the_route(northbound: Client) -> None:
     converge(northbound, request(wanted("a", 1)))
     converge(northbound, request(wanted("a", 9)))
-    routes = [row.columns["ip_prefix"] for row in snapshot(northbound).rows("Logical_Router_Static_Route")]
-    assert routes == ["172.30.0.9/32"]
+    routes = snapshot(northbound).rows("Logical_Router_Static_Route")
+    assert [row.columns["ip_prefix"] for row in routes if row.columns["nexthop"] != "discard"] == ["172.30.0.9/32"]
 
 
 def test_two_runs_at_once_do_not_give_one_subnet_twice(northbound: Client, nb_server) -> None:

@@ -221,7 +221,7 @@ def test_a_windows_node_has_a_subnet_of_the_same_network_but_no_switch(world: Wo
     world.objects.pod("w0", node="win1")
     world.objects.pod("p0", node="new1")
     assert wait_for(world, "p0").keys() == {"p0"}
-    assert "w0" not in world.watcher.log.read_text()
+    assert f"{world.objects.namespace}/w0" not in world.watcher.log.read_text()
     record = record_of("win1", snapshot(world))
     assert record is not None and str(recorded_subnet(record)) == subnets(world)["win1"]
     nodes.leave("win1")

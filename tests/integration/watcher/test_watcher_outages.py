@@ -215,6 +215,8 @@ def test_a_transaction_that_the_database_aborts(wired: Wired, guard: Guard) -> N
     guard.start()
     names = [f"p{number}" for number in range(10)]
     taken = f"{world.objects.namespace}_p0"
+    create(world, "first")
+    wait_for(world, "first")  # what a start writes is written, too
     wired.database.hold(up=False)  # the watcher cannot know of the row that somebody else makes
     with world.nb.client() as client:
         row = {"name": taken, "external_ids": ["map", [["whose", "somebody else's"]]]}
@@ -234,7 +236,7 @@ def test_a_transaction_that_the_database_aborts(wired: Wired, guard: Guard) -> N
     create(world, *names)
     until(lambda: wired.database.sent > before + 200, "a transaction is sent", 4)  # later it asks whether all is well
     wired.database.let_go()
-    wait_for(world, *names[1:])
+    wait_for(world, "first", *names[1:])
     aborted = [
         world.watcher.metric(f'ovn_k8s_watcher_transactions_total{{result="{how}"}}') for how in ("stale", "refused")
     ]
@@ -248,7 +250,7 @@ def test_a_transaction_that_the_database_aborts(wired: Wired, guard: Guard) -> N
         client.transact(
             [{"op": "mutate", "table": "Logical_Switch", "where": switch, "mutations": [["ports", "delete", gone]]}]
         )
-    wait_for(world, *names, seconds=40)
+    wait_for(world, "first", *names, seconds=40)
     assert_right(world)
     guard.stop()
 
