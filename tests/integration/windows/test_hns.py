@@ -12,7 +12,7 @@ import time
 from typing import Any
 
 import pytest
-from windows_machine import TURNS, Windows
+from windows_machine import HANDLES, TURNS, Windows
 
 from lab.windows.hcn_model import Fault
 
@@ -139,7 +139,7 @@ def test_a_detached_request_goes_on_by_itself(windows: Windows) -> None:
 
 
 LEAKS = """
-import ctypes, json
+import ctypes, json, os
 from ovn_k8s.windows import hcn_library
 from ovn_k8s.windows.hcn_errors import HcnCallError
 from ovn_k8s.windows.kinds import Kind
@@ -152,14 +152,6 @@ def free(pointer):
     freed += 1
     real_free(pointer)
 library._free = free
-process = ctypes.WinDLL("kernel32").GetCurrentProcess
-count = ctypes.WinDLL("kernel32").GetProcessHandleCount
-count.argtypes = (ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint32))
-def handles():
-    number = ctypes.c_uint32()
-    count(ctypes.c_void_p(-1), ctypes.byref(number))
-    return number.value
-
 network = library.create(Kind.NETWORK, {"Name": "pods", "Type": "Overlay", "Ipams": [{"Subnets": [{
     "IpAddressPrefix": "10.244.5.0/24", "Policies": [{"Type": "VSID", "Settings": {"IsolationId": 4097}}],
     "Routes": [{"NextHop": "10.244.5.1", "DestinationPrefix": "0.0.0.0/0"}]}]}]})
@@ -186,7 +178,7 @@ for turn in range(TURNS):
         assert error.code == 0xC037010E, hex(error.code)
         refused += 1
     if turn in (TURNS // 4, TURNS - 1):
-        marks.append(handles())
+        marks.append(handles(os.getpid()))
 stubs = [ctypes.WinDLL(name) for name in ("computenetwork.dll", "vmcompute.dll")]
 for wrong in ((1, None, None), ("text",), (b"bytes", None, None), ()):
     try:
@@ -202,7 +194,7 @@ print(json.dumps({
 
 
 def test_endpoints_in_a_row_leave_no_string_and_no_handle(windows: Windows) -> None:
-    counts = windows.script(f"TURNS = {TURNS}\n{LEAKS}", seconds=180)
+    counts = windows.script(f"TURNS = {TURNS}\n{HANDLES}{LEAKS}", seconds=180)
     assert counts["refused"] == 3 * TURNS + 4
     assert counts["given"] == counts["freed"] > 6 * TURNS
     assert counts["open"] == 0

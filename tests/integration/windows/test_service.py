@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from windows_machine import TURNS, ApiServer, Windows, certificates
+from windows_machine import HANDLES, TURNS, ApiServer, Windows, certificates
 
 from lab.windows.hcn_model import Fault
 
@@ -152,20 +152,13 @@ def test_a_pods_life_through_the_executable(node: Node) -> None:
 
 
 PODS_IN_A_ROW = """
-import ctypes, json
-import win32api, win32service
+import json
+import win32service
 from ovn_k8s.windows.cni_shim import ask
 
 manager = win32service.OpenSCManager(None, None, win32service.SC_MANAGER_CONNECT)
 service = win32service.OpenService(manager, "ovn-k8s", win32service.SERVICE_QUERY_STATUS)
 pid = win32service.QueryServiceStatusEx(service)["ProcessId"]
-process = win32api.OpenProcess(0x0400, False, pid)
-count = ctypes.WinDLL("kernel32").GetProcessHandleCount
-count.argtypes = (ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint32))
-def handles():
-    number = ctypes.c_uint32()
-    assert count(int(process), ctypes.byref(number))
-    return number.value
 
 def call(command, turn):
     environment = {"CNI_COMMAND": command, "CNI_CONTAINERID": f"c{turn}", "CNI_NETNS": NAMESPACE, "CNI_IFNAME": "eth0",
@@ -178,18 +171,18 @@ for turn in range(TURNS):
     call("ADD", turn)
     call("DEL", turn)
     if turn in (TURNS // 4, TURNS - 1):
-        marks.append(handles())
+        marks.append(handles(pid))
 print(json.dumps(marks))
 """
 
 
 def test_pods_in_a_row_leave_no_handle(node: Node) -> None:
     node.start()
-    script = f"NAMESPACE, TURNS = {node.namespace()!r}, {TURNS}\n{PODS_IN_A_ROW}"
+    script = f"NAMESPACE, TURNS = {node.namespace()!r}, {TURNS}\n{HANDLES}{PODS_IN_A_ROW}"
     before, after = node.windows.script(script, seconds=280)
     assert after - before <= 10
     assert node.endpoints == []
-    assert node.windows.model.handles == {}
+    node.wait("handles stay", lambda: not node.windows.model.handles)
 
 
 RECOVERY = """
@@ -332,7 +325,7 @@ def test_what_is_wrong_with_one_does_not_touch_the_others(node: Node, tmp_path: 
         assert node.cni("DEL", "c1") == (0, None)
         assert [one["Name"] for one in node.endpoints] == ["default_kept"]
     assert node.cni("CHECK", "c0", first, prevResult=kept) == (0, None)
-    assert node.windows.model.handles == {}
+    node.wait("handles stay", lambda: not node.windows.model.handles)
     # What a pod's owner is told is no matter of the event log.
     assert "failed: code" in node.log()
     assert "failed: code" not in node.events()

@@ -37,6 +37,7 @@ from lab.windows.hcn_emulator import Emulator  # noqa: E402
 from lab.windows.hcn_model import Model, State  # noqa: E402
 
 __all__ = [
+    "HANDLES",
     "ROOT",
     "TURNS",
     "ApiServer",
@@ -55,6 +56,27 @@ __all__ = [
 
 TURNS = int(os.environ.get("OVN_K8S_TEST_TURNS", "500"))
 """How often tests repeat what must not leak."""
+
+
+HANDLES = """
+import ctypes, struct
+
+def handles(pid):
+    # From the list of all: Wine's GetProcessHandleCount succeeds and says 0.
+    query, size = ctypes.WinDLL("ntdll").NtQuerySystemInformation, ctypes.c_ulong(1 << 16)
+    while True:
+        buffer = ctypes.create_string_buffer(size.value)
+        status = query(64, buffer, size, ctypes.byref(size)) & 0xFFFFFFFF  # SystemExtendedHandleInformation
+        if status != 0xC0000004:  # STATUS_INFO_LENGTH_MISMATCH
+            break
+        size.value = max(size.value, len(buffer)) + (1 << 14)
+    assert status == 0, hex(status)
+    (count,) = struct.unpack_from("<Q", buffer)
+    owners = [struct.unpack_from("<Q", buffer, 16 + 40 * entry + 8)[0] for entry in range(count)]
+    assert owners.count(pid), "a process without handles: nothing is counted here"
+    return owners.count(pid)
+"""
+"""For scripts on the machine: `handles(pid)`, how many a process has open."""
 
 
 def unpacked(base: Path, folder: Path) -> None:
