@@ -82,7 +82,9 @@ class Runtime:
         self.cni: Cni | None = None
         """None while containerd, or cri-dockerd, does not run."""
         self.engine: Engine | None = None
-        """The Docker Engine, when it is the runtime."""
+        """The Docker Engine, once it has run: its containers outlive it."""
+        self.by_docker = False
+        """Whether the kubelet speaks to cri-dockerd."""
 
     def volumes(self, uid: str) -> Path:
         """Where the volumes of a pod are."""
@@ -114,7 +116,7 @@ class Runtime:
         given = options(words[1:])
         if given.get("network-plugin") != "cni" or "cni-conf-dir" not in given or "cni-bin-dir" not in given:
             raise Refused("cri-dockerd has no network plugin")
-        return Containerd(self, Cni(self._computer, given["cni-conf-dir"], [given["cni-bin-dir"]]))
+        return Containerd(self, Cni(self._computer, given["cni-conf-dir"], [given["cni-bin-dir"]]), by_docker=True)
 
     def new_engine(self) -> Engine:
         """An Engine that HNS knows."""
@@ -154,7 +156,7 @@ class Runtime:
         """Make a pod's sandbox; its address. Raises CniFailed or RuntimeFailed, and leaves nothing then."""
         cni = self._running()
         searches = (f"{namespace}.svc.{domain}", f"svc.{domain}", domain)
-        if self.engine is None:
+        if not self.by_docker:
             network = self._hcn("HcnCreateNamespace", settings={"Type": "Host"})
             sandbox = Sandbox(uuid.uuid4().hex * 2, namespace, name, uid, network, dns, searches)
         else:
@@ -402,14 +404,15 @@ class Dockerd:
 
 
 class Containerd:
-    """The service that the kubelet speaks to: while it runs, there is a runtime."""
+    """The service that the kubelet speaks to, containerd or cri-dockerd: while it runs, there is a runtime."""
 
-    def __init__(self, runtime: Runtime, cni: Cni) -> None:
+    def __init__(self, runtime: Runtime, cni: Cni, *, by_docker: bool = False) -> None:
         self._runtime = runtime
         self._cni = cni
+        self._by_docker = by_docker
 
     def run(self, stop: threading.Event) -> None:
         """Be there."""
-        self._runtime.cni = self._cni
+        self._runtime.cni, self._runtime.by_docker = self._cni, self._by_docker
         stop.wait()
         self._runtime.cni = None
