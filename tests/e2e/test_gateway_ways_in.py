@@ -16,7 +16,7 @@ from .conftest import LAB_NAME, Lab
 
 GATEWAY, INTERNET = "192.0.2.2", "192.0.2.1"
 BALANCER, EXTERNAL, EGRESS = "192.0.2.90", "192.0.2.91", "192.0.2.92"
-NODE_PORT = 30480
+NODE_PORT, WINDOWS_NODE_PORT = 30480, 30481
 SPACE = "gateway-ways"
 WAYS = {"NodePort": (GATEWAY, NODE_PORT), "LoadBalancer": (BALANCER, 80), "externalIPs": (EXTERNAL, 80)}
 ASK = """
@@ -42,12 +42,19 @@ def ways(cluster: Lab) -> Iterator[Lab]:
             "metadata": {"name": name, "namespace": SPACE, "labels": {"app": name}},
             "spec": {"nodeName": node, "terminationGracePeriodSeconds": 0, "containers": [container]},
         }
-        for name, node in (("server", "linux1"), ("client", "linux2"))
+        for name, node in (("server", "linux1"), ("client", "linux2"), ("windows", "win1"))
     ]
-    ports = [
-        {"name": name, "protocol": name.upper(), "port": 80, "targetPort": 8080, "nodePort": NODE_PORT}
-        for name in ("tcp", "udp")
-    ]
+
+    def ports(number: int) -> list[dict[str, object]]:
+        common = {"port": 80, "targetPort": 8080, "nodePort": number}
+        return [{"name": name, "protocol": name.upper(), **common} for name in ("tcp", "udp")]
+
+    of_windows = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "windows", "namespace": SPACE},
+        "spec": {"type": "NodePort", "selector": {"app": "windows"}, "ports": ports(WINDOWS_NODE_PORT)},
+    }
     service = {
         "apiVersion": "v1",
         "kind": "Service",
@@ -57,11 +64,11 @@ def ways(cluster: Lab) -> Iterator[Lab]:
             "externalTrafficPolicy": "Local",
             "externalIPs": [EXTERNAL],
             "selector": {"app": "server"},
-            "ports": ports,
+            "ports": ports(NODE_PORT),
         },
     }
     space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SPACE}}
-    document = json.dumps({"apiVersion": "v1", "kind": "List", "items": [space, *pods, service]})
+    document = json.dumps({"apiVersion": "v1", "kind": "List", "items": [space, *pods, service, of_windows]})
     lab.kubectl("apply", "-f", "-", stdin=document)
     try:
         lab.kubectl("-n", SPACE, "wait", "--for=condition=Ready", "pod", "--all", "--timeout=60s", seconds=90)
@@ -106,6 +113,13 @@ def test_who_reaches_a_service(ways: Lab, way: str, protocol: str) -> None:
     own = json.loads(ways.kubectl("-n", SPACE, "get", "pod", "client", "-o", "json"))["status"]["podIP"]
     assert soon(lambda: from_pod(ways, protocol, address, port)) == own
     assert soon(lambda: from_node(ways, protocol, address, port)), "the gateway itself"
+
+
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+def test_who_reaches_a_service_of_windows_pods(ways: Lab, protocol: str) -> None:
+    """The gateway's address is the client then: what a Windows node answers to the world would leave by its own way."""
+    for ask in (from_internet, from_pod, from_node):
+        assert soon(lambda a=ask: a(ways, protocol, GATEWAY, WINDOWS_NODE_PORT)), ask.__name__  # type: ignore[misc]
 
 
 def test_a_namespace_leaves_with_an_address_of_its_own(ways: Lab) -> None:
