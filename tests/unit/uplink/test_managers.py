@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from ovn_k8s.uplink.errors import UplinkError
-from ovn_k8s.uplink.kernel import Interface
+from ovn_k8s.uplink.kernel import Facts, Interface
 from ovn_k8s.uplink.managers import ifupdown, networkd, networkmanager
+from ovn_k8s.uplink.record import MOVING, Record
 
 NETWORKD = """\
 # the cloud's
@@ -122,6 +123,20 @@ def test_ifupdown_names_that_begin_alike_are_others() -> None:
     text = "auto eth0.7\niface eth0.7 inet dhcp\nauto eth0\niface eth0 inet dhcp\n"
     made = ifupdown.for_bridge(text, "eth0", "breth0").splitlines()
     assert made[:2] == ["auto eth0.7", "iface eth0.7 inet dhcp"]
+
+
+def test_ifupdown_finds_interfaces_without_the_addresses_that_the_move_gave(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`ip address add` of an address that is there fails, and ifup with it: the move was undone each time."""
+    said: list[tuple[str, ...]] = []
+    monkeypatch.setattr(ifupdown, "command", lambda *words: said.append(words) or "")
+    facts = Facts((), (), (), {}, 1500, "02:00:00:00:00:01")
+    record = Record("eth0", "breth0", "netdev", "ifupdown", MOVING, 30.0, facts, {}, {})
+    ifupdown.Ifupdown().adopt(record)
+    ifupdown.Ifupdown().restore(record)
+    for interface in ("eth0", "breth0"):
+        emptied = said.index(("ip", "address", "flush", "dev", interface, "scope", "global"))
+        assert said[emptied + 1] == ("ifup", "--force", interface)
+    assert said[-2:] == said[:2], "and when it goes back"
 
 
 def test_ifupdown_stacked_interfaces_are_refused() -> None:

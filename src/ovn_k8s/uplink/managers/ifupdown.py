@@ -45,17 +45,24 @@ class Ifupdown:
 
     def adopt(self, record: Record) -> None:
         write_files(record.files, record.before)
-        command("ifup", "--force", record.nic, record.bridge)
+        _bring_up(record.nic)
+        _bring_up(record.bridge)
 
     def abandon(self, record: Record) -> None:
         command("ifdown", "--force", record.bridge, record.nic)
 
     def restore(self, record: Record) -> None:
         restore_files(record.before)
-        command("ifup", "--force", record.nic)
+        _bring_up(record.nic)
 
     def settled(self, interface: Interface) -> bool:
         return True  # ifup waits
+
+
+def _bring_up(interface: str) -> None:
+    """ifup fails on addresses and routes that are there already, as those that the move gave: it adds them itself."""
+    command("ip", "address", "flush", "dev", interface, "scope", "global")
+    command("ifup", "--force", interface)
 
 
 def for_bridge(text: str, nic: str, bridge: str) -> str:
