@@ -215,8 +215,13 @@ class Kernel:
         )
 
     def addresses(self, interface: Interface) -> Iterator[Address]:
-        """Its addresses, without those that the kernel makes of the MAC."""
+        """Its addresses, without those that the kernel makes of the MAC.
+
+        NetworkManager makes the routes to their networks in the kernel's stead and in its name. Such an address leaves
+        them to the kernel here, so that it has them wherever it goes, and they end with it.
+        """
         for family in FAMILIES:
+            connected = self._connected(interface, family)
             for message in self._dump(self._socket.get_addr, family=family, index=interface.index):
                 if message["index"] != interface.index:
                     continue
@@ -226,6 +231,8 @@ class Kernel:
                     continue
                 if family == socket.AF_INET6 and flags & _IFA_F_TEMPORARY:  # the same bit says secondary for IPv4
                     continue
+                if ipaddress.ip_network(f"{local}/{message['prefixlen']}", strict=False) in connected:
+                    flags &= ~_IFA_F_NOPREFIXROUTE
                 peer = message.get_attr("IFA_ADDRESS")
                 times = message.get_attr("IFA_CACHEINFO") or {}
                 permanent = bool(flags & _IFA_F_PERMANENT)
@@ -240,6 +247,17 @@ class Kernel:
                     FOREVER if permanent else times.get("ifa_valid", FOREVER),
                     times.get("ifa_preferred", times.get("ifa_prefered", FOREVER)),
                 )
+
+    def _connected(self, interface: Interface, family: int) -> set[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+        """The networks that it is in by routes of the kernel, or in its name."""
+        return {
+            ipaddress.ip_network(f"{message.get_attr('RTA_DST')}/{message['dst_len']}")
+            for message in self._dump(self._socket.get_routes, family=family)
+            if message.get_attr("RTA_OIF") == interface.index
+            and message["proto"] == _RTPROT_KERNEL
+            and message["type"] == _RTN_UNICAST
+            and message["dst_len"]
+        }
 
     def routes(self, interface: Interface) -> Iterator[Route]:
         """The unicast routes through it that somebody has set or that were learnt. Raises UplinkError for one that

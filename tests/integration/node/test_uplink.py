@@ -138,6 +138,17 @@ def test_everything_moves_and_comes_back(wire: Wire) -> None:
     assert not wire.to_nics()["changed"]
 
 
+def test_a_network_that_networkmanager_has_routed_moves_too(wire: Wire) -> None:
+    """It forbids the kernel the route and sets it itself, as the kernel's."""
+    wire.ip("address add 10.66.0.2/24 dev ext0 noprefixroute")
+    wire.ip("route add 10.66.0.0/24 dev ext0 proto kernel scope link src 10.66.0.2 metric 100")
+    wire.ip("route add 10.67.0.0/24 via 10.66.0.1 dev ext0")
+    for there, name in ((wire.to_bridge, "brext0"), (wire.to_nics, "ext0")):
+        assert there()["changed"]
+        routes = " ".join(wire.picture(name)["routes"])
+        assert "10.66.0.0/24 table main proto kernel" in routes and "10.67.0.0/24 via 10.66.0.1" in routes
+
+
 def test_what_was_changed_by_hand_is_put_right(wire: Wire) -> None:
     wire.to_bridge()
     wire.node.vsctl("set", "bridge", "brext0", "fail_mode=secure")

@@ -177,15 +177,28 @@ method=auto
 
 
 def test_networkmanager_gives_the_bridge_the_addressing() -> None:
-    made = networkmanager.for_bridge(NETWORK_MANAGER, "ens4", "brens4")
+    made = networkmanager.for_bridge(NETWORK_MANAGER, "ens4", "brens4", {})
     lines = made.splitlines()
     assert {"id=ovn-k8s-brens4", "interface-name=brens4", "type=generic"} <= set(lines)
     assert "8ac3ee4f" not in made and "[ethernet]" not in made
     assert {"address1=192.0.2.2/32,198.51.100.1", "dns=192.0.2.53;", "addr-gen-mode=stable-privacy"} <= set(lines)
     assert "routing-rule1=priority 5 from 192.0.2.3 table 77" in lines
-    assert networkmanager.for_bridge(NETWORK_MANAGER, "ens4", "brens4") == made, "the same each time"
+    assert networkmanager.for_bridge(NETWORK_MANAGER, "ens4", "brens4", {}) == made, "the same each time"
 
 
 def test_networkmanager_members_of_bonds_are_refused() -> None:
     with pytest.raises(UplinkError, match="ens4 is part of bond0"):
-        networkmanager.for_bridge(NETWORK_MANAGER.replace("permissions=", "master=bond0"), "ens4", "brens4")
+        networkmanager.for_bridge(NETWORK_MANAGER.replace("permissions=", "master=bond0"), "ens4", "brens4", {})
+
+
+@pytest.mark.parametrize(("flags", "header"), [("0x5802\n", "true"), ("0x1802\n", "false")])
+def test_networkmanager_is_told_what_kind_of_tap_the_bridge_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: str, header: str
+) -> None:
+    """Else it finds no suitable device. The first flags are those of Open vSwitch 3.5 in the lab."""
+    monkeypatch.setattr(networkmanager, "TAP_FLAGS", tmp_path / "tun_flags")
+    assert networkmanager.tap_settings() == {}
+    (tmp_path / "tun_flags").write_text(flags)
+    lines = networkmanager.for_bridge(NETWORK_MANAGER, "ens4", "brens4", networkmanager.tap_settings()).splitlines()
+    at = lines.index("[tun]")
+    assert "type=tun" in lines and lines[at + 1 : at + 3] == ["mode=2", f"vnet-hdr={header}"]

@@ -3,7 +3,8 @@
 """NetworkManager (nm-settings-keyfile(5)): the bridge gets a profile with the addressing of the NIC's, the NIC none.
 
 The bridge is Open vSwitch's, so to NetworkManager its interface is one that somebody else has made: a generic one, or
-with the userspace datapath a tap device.
+with the userspace datapath a tap device, whose profile has to say as what kind of tap it was made. The integration
+bridge, which is there already, shows both.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
+from ovn_k8s.host.config import INTEGRATION_BRIDGE
+
 from ..errors import UplinkError
 from ..kernel import Facts, Interface
 from ..record import Record, restore_files, write_files
@@ -22,6 +25,8 @@ from .manager import command
 FOLDER = Path("/etc/NetworkManager")
 STATE = Path("/run/NetworkManager/devices")
 _MARK = "# Written by ovn-k8s-overlay nics-to-bridge; bridge-to-nics removes it.\n"
+TAP_FLAGS = Path(f"/sys/class/net/{INTEGRATION_BRIDGE}/tun_flags")
+_IFF_VNET_HDR = 0x4000
 _ADDRESSING = ("ipv4", "ipv6", "proxy", "user")
 
 
@@ -56,7 +61,9 @@ class NetworkManager:
             str(FOLDER / "conf.d" / f"90-ovn-k8s-{nic.name}.conf"): (
                 f"{_MARK}[keyfile]\nunmanaged-devices+=interface-name:{nic.name}\n"
             ),
-            str(FOLDER / "system-connections" / f"ovn-k8s-{bridge}.nmconnection"): for_bridge(text, nic.name, bridge),
+            str(FOLDER / "system-connections" / f"ovn-k8s-{bridge}.nmconnection"): for_bridge(
+                text, nic.name, bridge, tap_settings()
+            ),
         }
 
     def release(self, record: Record) -> None:
@@ -83,8 +90,17 @@ class NetworkManager:
         return True  # nmcli waits
 
 
-def for_bridge(text: str, nic: str, bridge: str) -> str:
-    """The bridge's profile, from the NIC's.
+def tap_settings() -> dict[str, str]:
+    """What a profile says of a bridge's tap device; nothing where bridges are the kernel's."""
+    try:
+        flags = int(TAP_FLAGS.read_text("ascii"), 16)
+    except OSError:
+        return {}
+    return {"mode": "2", "vnet-hdr": "true" if flags & _IFF_VNET_HDR else "false"}
+
+
+def for_bridge(text: str, nic: str, bridge: str, tap: Mapping[str, str]) -> str:
+    """The bridge's profile, from the NIC's. `tap`: see `tap_settings`.
 
     Raises:
         UplinkError: the NIC is part of another interface.
@@ -100,10 +116,12 @@ def for_bridge(text: str, nic: str, bridge: str) -> str:
     made["connection"] = {
         "id": f"ovn-k8s-{bridge}",
         "uuid": str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{bridge}.ovn-k8s")),
-        "type": "generic",
+        "type": "tun" if tap else "generic",
         "interface-name": bridge,
         "autoconnect-priority": "100",
     }
+    if tap:
+        made["tun"] = tap
     for section in _ADDRESSING:
         if profile.has_section(section):
             made[section] = dict(profile[section])
