@@ -56,14 +56,12 @@ class NetworkManager:
         path = next((line.partition(":")[2] for line in listed if line.startswith(f"{profile}:")), "")
         if not path or not Path(path).is_file():
             raise UplinkError(f"{nic.name}: the profile {profile} that NetworkManager uses for it has no file")
-        text = Path(path).read_text("utf-8")
+        profile_of_bridge = for_bridge(Path(path).read_text("utf-8"), nic.name, bridge, tap_settings())
         return {
             str(FOLDER / "conf.d" / f"90-ovn-k8s-{nic.name}.conf"): (
                 f"{_MARK}[keyfile]\nunmanaged-devices+=interface-name:{nic.name}\n"
             ),
-            str(FOLDER / "system-connections" / f"ovn-k8s-{bridge}.nmconnection"): for_bridge(
-                text, nic.name, bridge, tap_settings()
-            ),
+            str(FOLDER / "system-connections" / f"ovn-k8s-{bridge}.nmconnection"): profile_of_bridge,
         }
 
     def release(self, record: Record) -> None:
