@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cni_caller import Agent, Sandbox
-from small_ovn import Node, eventually, run
+from small_ovn import Node, eventually, mac, run
 
 from ovn_k8s.node.pod_interface import host_interface
 
@@ -35,9 +35,8 @@ def test_add_makes_an_interface_that_carries_packets(node: Node, agent: Agent, n
     base = node.subnet.removesuffix("0/24")
     assert result["cniVersion"] == "1.1.0"
     assert result["ips"] == [{"address": f"{base}{first.host}/24", "gateway": f"{base}1", "interface": 1}]
-    assert result["interfaces"][1] == {
-        "name": "eth0", "mac": f"0a:58:0a:f4:0b:{first.host:02x}", "sandbox": first.path, "mtu": 1400
-    }  # fmt: skip
+    hardware = mac(f"{base}{first.host}")
+    assert result["interfaces"][1] == {"name": "eth0", "mac": hardware, "sandbox": first.path, "mtu": 1400}
     assert result["interfaces"][0]["name"] == host_interface(first.container, "eth0")
     eventually(lambda: ping(first, f"{base}{second.host}"), "the pods reach each other")
     assert ping(first, f"{base}1"), "the router answers"
