@@ -102,12 +102,13 @@ test: test-fast test-lab ## All tests
 
 .PHONY: test-fast
 test-fast: test-tools lab-binaries ## Tests that need no lab
-	'$(VENV)/bin/pytest' --dist loadfile --tx '2*popen//python=tests/isolated $(VENV)/bin/python' tests/unit tests/integration
+	'$(VENV)/bin/pytest' --dist loadfile --tx '2*popen//python=tests/isolated $(VENV)/bin/python' tests/unit tests/integration \
+	|| tests/second-try $$? tests/isolated '$(VENV)/bin/pytest' tests/unit tests/integration
 	$(LAB) go test ./...
 
 .PHONY: test-lab
 test-lab: test-tools ## Tests on a lab of their own
-	'$(VENV)/bin/pytest' --timeout=3600 tests/e2e
+	'$(VENV)/bin/pytest' --timeout=3600 tests/e2e || tests/second-try $$? '$(VENV)/bin/pytest' --timeout=3600 tests/e2e
 
 .PHONY: molecule
 molecule: test-tools ## Molecule's scenarios: the modules on databases, every role on the lab's machines
