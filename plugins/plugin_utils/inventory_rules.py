@@ -271,11 +271,6 @@ def _windows(host: InventoryHost) -> Iterator[str]:
         if settings[variable] not in known:
             label = f"{variable} of host {host.name}"
             yield _say(label, settings[variable], "not known", f"use one of {', '.join(known)}")
-    if (settings["windows_datapath"], settings["windows_runtime"]) == ("ovs", "docker"):
-        yield (
-            f"windows_runtime of host {host.name} = 'docker' and windows_datapath = 'ovs': pods of Docker are of the "
-            "hybrid overlay only; use containerd, or hybrid_overlay"
-        )
     yield from _mtu(host)
     connection = str(settings["ansible_connection"]).rpartition(".")[2]
     if connection not in WINDOWS_CONNECTIONS:

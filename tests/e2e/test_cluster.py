@@ -279,12 +279,23 @@ def test_docker_does_the_same(lab: Lab) -> None:
     test_containers_of_a_windows_pod_share_one_address_and_services_reach_them(lab)
 
 
-def test_the_other_datapath_takes_a_reset_first_and_then_does_more(lab: Lab) -> None:
-    """From the hybrid overlay to Open vSwitch: OVN's addresses, ports, services and gateways for Windows pods."""
+def test_the_other_datapath_takes_a_reset_first_and_docker_goes_with_it(lab: Lab) -> None:
+    """From the hybrid overlay to Open vSwitch."""
+    docker = ("-e", "windows_runtime=docker")
     assert lab.command("datapath", "ovs", seconds=60).returncode == 0
-    refused = lab.play("site.yml", "--limit", "win1")
+    refused = lab.play("site.yml", "--limit", "win1", *docker)
     assert refused.status != 0
     assert "is a node with windows_datapath: hybrid_overlay" in refused.output
+    assert lab.play("reset.yml", "--limit", "win1", "-e", "reset_confirm=yes").status == 0
+    assert lab.play("site.yml", "--limit", "win1", *docker).status == 0
+    node = json.loads(lab.kubectl("get", "node", "win1", "-o", "json"))
+    assert node["status"]["nodeInfo"]["containerRuntimeVersion"].startswith("docker://")
+    test_containers_of_a_windows_pod_share_one_address_and_services_reach_them(lab)
+
+
+def test_open_vswitch_does_more_for_windows_pods(lab: Lab) -> None:
+    """OVN's addresses, ports, services and gateways."""
+    assert lab.command("datapath", "ovs", seconds=60).returncode == 0
     assert lab.play("reset.yml", "--limit", "win1", "-e", "reset_confirm=yes").status == 0
     assert lab.play("site.yml", "--limit", "win1").status == 0
 

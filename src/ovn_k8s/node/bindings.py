@@ -39,8 +39,7 @@ class Bindings:
     condition keeps the other nodes' pods out of the replica.
     """
 
-    def __init__(self, config: NodeConfig, southbound: Southbound, listener: Callable[[], None] = lambda: None) -> None:
-        """`listener` is called after each change; it must return at once."""
+    def __init__(self, config: NodeConfig, southbound: Southbound) -> None:
         tls = None
         if southbound.private_key:
             tls = Tls(southbound.private_key, southbound.certificate, southbound.ca_certificate)

@@ -135,8 +135,6 @@ def _parse(document: Mapping[str, Any]) -> NodeConfig:
     )
     if config.datapath == OVS and config.southbound is None:
         raise ValueError("datapath is ovs, and [southbound] is missing")
-    if config.datapath == OVS and config.runtime == DOCKER:
-        raise ValueError("datapath ovs needs the runtime containerd: pods of Docker are of the hybrid overlay only")
     if not config.node_subnet.subnet_of(config.cluster_cidr):
         raise ValueError(f"node_subnet {config.node_subnet} is not in cluster_cidr {config.cluster_cidr}")
     if config.cluster_cidr.overlaps(config.service_cidr):

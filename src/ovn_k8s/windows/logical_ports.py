@@ -2,8 +2,9 @@
 # Copyright: the ovn_k8s.cluster authors
 """Pods of a Windows node with Open vSwitch and OVN: the address that the watcher gave, and a port on br-int.
 
-The virtual adapter of a pod appears when a container starts, which is after ADD has returned (containerd 4851). Until
-then Open vSwitch cannot open the port, and does not try again by itself: `settle` lets it.
+The virtual adapter of a pod appears when a container starts, which is after ADD has returned (containerd 4851), or,
+with Docker, some time after its endpoint was attached. Until then Open vSwitch cannot open the port, and does not try
+again by itself: `settle` lets it.
 """
 
 from __future__ import annotations
@@ -70,13 +71,13 @@ class LogicalPorts:
         self._bindings.stop()
         self._ports.stop()
 
-    def wait(self, pod: str, uid: str) -> Binding:
+    def wait(self, pod: str, uid: str, seconds: float | None = None) -> Binding:
         """The address and MAC that OVN has for a pod, `<namespace>_<name>`; with a `uid` those of that very pod.
 
-        Raises CniError.
+        `seconds`: how long to wait for them, if not as long as a pod may. Raises CniError.
         """
         namespace, _, name = pod.partition("_")
-        deadline = time.monotonic() + self._binding_seconds
+        deadline = time.monotonic() + (self._binding_seconds if seconds is None else seconds)
         return self._bindings.wait(namespace, name, uid, deadline, lambda: False)
 
     def attach(self, name: str, pod: str, sandbox: str, binding: Binding) -> None:

@@ -27,7 +27,7 @@ from ovn_k8s.core.hns.errors import HnsError
 from .agent import Agent
 from .api import Api
 from .cni_service import CniService
-from .config import DOCKER, NETWORK, OVS, ConfigError, NodeConfig, load
+from .config import DOCKER, NETWORK, OVS, TRANSPARENT_NETWORK, ConfigError, NodeConfig, load
 from .docker_api import Docker
 from .docker_pods import DockerPods
 from .docker_service import DockerPipe
@@ -74,9 +74,17 @@ def _start_logging() -> None:
 class DockerFollower:
     """The pods of the Docker Engine, followed on a thread of its own."""
 
-    def __init__(self, library: HcnLibrary, config: NodeConfig, sandboxes: Sandboxes) -> None:
+    def __init__(
+        self,
+        library: HcnLibrary,
+        config: NodeConfig,
+        sandboxes: Sandboxes,
+        logical: LogicalPorts | None,
+        failed: Callable[[], None],
+    ) -> None:
         self._pipe = DockerPipe(config.docker_pipe)
-        self.pods = DockerPods(Docker(self._pipe), Endpoints(library, config, NETWORK), library, sandboxes)
+        endpoints = Endpoints(library, config, TRANSPARENT_NETWORK if logical else NETWORK)
+        self.pods = DockerPods(Docker(self._pipe), endpoints, library, sandboxes, logical, failed)
         self._thread = threading.Thread(target=self.pods.run, name="docker", daemon=True)
 
     def start(self) -> None:
@@ -132,11 +140,11 @@ class Service(win32serviceutil.ServiceFramework):  # type: ignore[misc]
             self._agent = Agent(library, config, logical=self._logical, settle=self._settle)
         elif config.kubernetes is not None:
             self._nodes = Nodes(Api(config.kubernetes), config.node_name, self._look)
-            self._agent = Agent(library, config, self._nodes.peers, self._nodes.announce)
+            self._agent = Agent(library, config, self._nodes.peers, self._nodes.announce, settle=self._settle)
             self._nodes.start()
         else:
             LOG.warning("node.toml has no [kubernetes]: there will be no routes to other nodes")
-            self._agent = Agent(library, config)
+            self._agent = Agent(library, config, settle=self._settle)
         keeper = threading.Thread(target=self._agent.run, name="networks")
         keeper.start()
         LOG.info("started on node %s, HNS %s, pods in %s", config.node_name, version, config.node_subnet)
@@ -163,7 +171,8 @@ class Service(win32serviceutil.ServiceFramework):  # type: ignore[misc]
             pods = PodNetwork(library, config, sandboxes, self._logical)
             self._settle = pods.settle
             return pods.handle
-        self._docker = DockerFollower(library, config, sandboxes)
+        self._docker = DockerFollower(library, config, sandboxes, self._logical, self._look)
+        self._settle = self._docker.pods.settle
         self._docker.start()
         return self._docker.pods.handle
 

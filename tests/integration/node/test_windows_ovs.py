@@ -8,6 +8,7 @@ for Linux stands.
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
@@ -19,12 +20,16 @@ from packets import UDP_LARGEST, Place, ask
 from small_ovn import SmallOvn, eventually, missing
 from windows_node import ModelHcn, WindowsNode, hcn_dataplane
 
+from lab.windows.docker_engine import Engine, Server
 from lab.windows.hcn_model import Model, State
 from ovn_k8s.cni.protocol import CniError, Request
 from ovn_k8s.host.config import Southbound
 from ovn_k8s.windows.agent import Agent as WindowsAgent
-from ovn_k8s.windows.config import OVS, NodeConfig
+from ovn_k8s.windows.config import OVS, TRANSPARENT_NETWORK, NodeConfig
+from ovn_k8s.windows.docker_api import Docker
+from ovn_k8s.windows.docker_pods import DockerPods
 from ovn_k8s.windows.logical_ports import LogicalPorts
+from ovn_k8s.windows.pod_endpoint import Endpoints
 from ovn_k8s.windows.pod_network import PodNetwork
 from ovn_k8s.windows.sandboxes import Sandboxes
 
@@ -154,6 +159,60 @@ def test_a_pod_has_the_address_that_ovn_gave(ovn: SmallOvn, linux: Place, window
     windows.call("DEL", "iis", "c1", namespace)
     assert windows.ports() == []
     assert windows.model.state.endpoints == {}
+
+
+def test_a_pod_of_docker_has_it_too_as_long_as_its_sandbox_runs(
+    ovn: SmallOvn, linux: Place, windows: OvsNode, tmp_path: Path
+) -> None:
+    model = windows.model
+    engine = Engine(model.container_started, model.container_ended)
+    with Server(engine) as server:
+        threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True).start()
+        docker = Docker(lambda patient: socket.create_connection(("127.0.0.1", server.port)))
+        endpoints = Endpoints(windows.library, windows.config, TRANSPARENT_NETWORK)
+        pods = DockerPods(docker, endpoints, windows.library, Sandboxes(tmp_path), windows.logical)
+        follower = threading.Thread(target=pods.run, daemon=True)
+        follower.start()
+        try:
+            ids = engine.run_pod("default", "dock", "uid-dock", ("a", "b", "c"))
+            # Before the watcher has made its logical port the pod has nothing; then CNI's ADD comes.
+            assert pods.synced.wait(5)
+            assert model.state.endpoints == {}
+            address = ovn.add_pod_port(windows.node, "default", "dock", "uid-dock", 22)
+            args = {"K8S_POD_NAMESPACE": "default", "K8S_POD_NAME": "dock"}  # no uid: cri-dockerd tells none
+            config = {"cniVersion": "1.0.0", "name": "ovn-k8s"}
+            result = pods.handle(Request("ADD", "1.0.0", config, ids["POD"], "none", "eth0", args))
+            assert result
+            assert [ip["address"] for ip in result["ips"]] == [f"{address}/24"]
+            (name,) = windows.ports()
+            (endpoint,) = model.state.endpoints.values()
+            assert (endpoint["Name"], set(endpoint["SharedContainers"])) == (name, set(ids.values()))
+
+            def interface() -> bool:
+                windows.dataplane.converge()
+                return not windows.dataplane.waits
+
+            eventually(interface, "Open vSwitch makes the interface")
+            place = Place(windows.dataplane.compartment_of(endpoint["HostComputeNamespace"]), address)
+            try:
+                eventually(lambda: ask(linux.netns, address) == linux.address, "packets", 30)
+                for kind, size in (("tcp", 60_000), ("udp", UDP_LARGEST)):
+                    assert ask(linux.netns, address, kind, size) == linux.address
+                    assert ask(place.netns, linux.address, kind, size) == address
+                engine.die(ids["b"])
+                eventually(lambda: ids["b"] not in endpoint["SharedContainers"], "b has ended")
+                assert windows.ports() == [name]
+                assert ask(linux.netns, address) == linux.address
+            finally:
+                place.stop()
+            engine.die(ids["POD"])
+            eventually(lambda: not model.state.endpoints, "the pod has ended")
+            assert windows.ports() == []
+        finally:
+            pods.stop()
+            engine.cut()
+            follower.join(10)
+            server.shutdown()
 
 
 def test_a_pod_that_ovn_does_not_know_gets_nothing(windows: OvsNode) -> None:

@@ -262,7 +262,6 @@ def with_windows(**settings: Any) -> list[str]:
     [
         ({"windows_datapath": "geneve"}, "use one of hybrid_overlay, ovs"),
         ({"windows_runtime": "podman"}, "use one of containerd, docker"),
-        ({"windows_datapath": "ovs", "windows_runtime": "docker"}, "of the hybrid overlay only"),
         ({"ansible_connection": "local"}, "no way to a Windows machine"),
         ({"ansible_connection": "ssh"}, "ansible_shell_type of host win1 = 'sh'"),
         ({"ansible_become": True}, "there is no sudo on Windows"),
@@ -279,6 +278,7 @@ def test_windows_workers_that_cannot_be(settings: dict[str, Any], words: str) ->
     [
         {},
         {"ansible_connection": "ansible.builtin.psrp", "windows_datapath": "ovs"},
+        {"windows_datapath": "ovs", "windows_runtime": "docker"},
         {"ansible_connection": "ssh", "ansible_shell_type": "powershell", "windows_runtime": "docker"},
         {"ansible_become": True, "ansible_become_method": "runas"},
     ],

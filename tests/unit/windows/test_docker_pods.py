@@ -8,6 +8,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +19,49 @@ from test_pod_network import CONFIG
 
 from lab.windows.docker_engine import Engine, Server
 from lab.windows.hcn_model import Fault
-from ovn_k8s.cni.protocol import CniError, parse_request
-from ovn_k8s.windows import hybrid_overlay
-from ovn_k8s.windows.config import NETWORK
+from ovn_k8s.cni.protocol import CniError, Code, parse_request
+from ovn_k8s.node.bindings import Binding
+from ovn_k8s.windows import hybrid_overlay, transparent
+from ovn_k8s.windows.config import NETWORK, OVS, TRANSPARENT_NETWORK
 from ovn_k8s.windows.docker_api import Docker, DockerError
 from ovn_k8s.windows.docker_pods import DockerPods
 from ovn_k8s.windows.host_network import carry_out, read_inventory
 from ovn_k8s.windows.pod_endpoint import Endpoints
 from ovn_k8s.windows.sandboxes import Sandboxes
+
+
+class Ports:
+    """What OVN has for the pods, and the ports of Open vSwitch, with what each pod's endpoint was attached to then."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.bindings: dict[str, str] = {}
+        """Pod to address."""
+        self.ports: dict[str, tuple[str, str, set[str]]] = {}
+        """Name to pod, sandbox, and the containers that had the endpoint when the port was made."""
+        self.away = False
+
+    def wait(self, pod: str, uid: str, seconds: float | None = None) -> Binding:
+        if pod not in self.bindings:
+            raise CniError(Code.TRY_AGAIN_LATER, f"there is no logical port {pod}")
+        address = IPv4Interface(self.bindings[pod])
+        mac = "0a:58:" + ":".join(f"{byte:02x}" for byte in address.ip.packed)
+        return Binding(pod, uid, mac, address, IPv4Address("10.244.5.1"))
+
+    def attach(self, name: str, pod: str, sandbox: str, binding: Binding) -> None:
+        self._there()
+        self.ports.setdefault(name, (pod, sandbox, self._world.attached(name)))
+
+    def detach(self, name: str) -> None:
+        self._there()
+        self.ports.pop(name, None)
+
+    def settle(self, sandboxes: set[str]) -> bool:
+        return False
+
+    def _there(self) -> None:
+        if self.away:
+            raise CniError(Code.TRY_AGAIN_LATER, "Open vSwitch is away")
 
 
 class World:
@@ -41,10 +78,22 @@ class World:
         actual = read_inventory(self.library)
         carry_out(self.library, hybrid_overlay.plan(CONFIG, (), actual), actual)
         self.pods: DockerPods | None = None
+        self.ports: Ports | None = None
+        self.told = threading.Event()
+
+    def take_openvswitch(self) -> Ports:
+        """Be a node with Open vSwitch."""
+        actual = read_inventory(self.library)
+        carry_out(self.library, transparent.plan(CONFIG, actual, bridges=True), actual)
+        self.ports = Ports(self)
+        return self.ports
 
     def start(self) -> DockerPods:
-        endpoints = Endpoints(self.library, CONFIG, NETWORK, delete_seconds=0.5)
-        self.pods = DockerPods(Docker(self._connect), endpoints, self.library, Sandboxes(self.folder))
+        config, network = (replace(CONFIG, datapath=OVS), TRANSPARENT_NETWORK) if self.ports else (CONFIG, NETWORK)
+        endpoints = Endpoints(self.library, config, network, delete_seconds=0.5)
+        self.pods = DockerPods(
+            Docker(self._connect), endpoints, self.library, Sandboxes(self.folder), self.ports, self.told.set
+        )
         self.thread = threading.Thread(target=self.pods.run, daemon=True)
         self.thread.start()
         assert self.pods.synced.wait(5)
@@ -186,8 +235,9 @@ def test_one_pod_that_hns_refuses_does_not_hold_up_the_others(world: World) -> N
     world.engine.run_pod("shop", "first", "u1", ())
     world.engine.run_pod("shop", "second", "u2", ())
     until(lambda: world.attached("shop_second"))
-    world.engine.cut()
-    until(lambda: world.attached("shop_first"))
+    assert world.told.wait(5) and world.pods
+    assert world.pods.settle() is False, "it was tried again, with success"
+    assert world.attached("shop_first")
 
 
 def test_an_endpoint_that_hns_does_not_describe_is_not_forgotten(world: World) -> None:
@@ -250,3 +300,71 @@ def test_cri_dockerd_names_the_sandbox_and_not_the_pods_uid(world: World) -> Non
     world.engine.garbage = "<html>"
     with pytest.raises(CniError, match="does not say whose"):
         pods.handle(parse_request(environment, '{"cniVersion": "1.0.0", "name": "ovn-k8s"}'))
+
+
+def name_of(world: World) -> str:
+    (name,) = world.endpoints
+    return name
+
+
+def test_with_open_vswitch_a_pod_has_what_ovn_says_and_a_port_that_comes_after_its_adapter(world: World) -> None:
+    ports = world.take_openvswitch()
+    ports.bindings["shop_web"] = "10.244.5.7/24"
+    world.start()
+    ids = world.engine.run_pod("shop", "web", "u1", ("a", "b"))
+    until(lambda: world.endpoints and world.attached(name_of(world)) == set(ids.values()))
+    until(lambda: ports.ports)
+    (endpoint,) = world.endpoints.values()
+    assert endpoint["IpConfigurations"] == [{"IpAddress": "10.244.5.7", "PrefixLength": 24}]
+    assert endpoint["MacAddress"] == "0A-58-0A-F4-05-07"
+    ((name, (pod, sandbox, attached)),) = ports.ports.items()
+    assert (name, pod, sandbox) == (endpoint["Name"], "shop_web", "u1")
+    assert ids["POD"] in attached, "the endpoint was attached before"
+    world.engine.die(ids["b"])
+    until(lambda: world.attached(name) == {ids["POD"], ids["a"]})
+    assert ports.ports
+    for id_ in ids.values():
+        world.engine.remove(id_)
+    until(lambda: not world.endpoints)
+    assert ports.ports == {}
+
+
+def test_with_open_vswitch_a_pod_waits_for_its_logical_port_and_holds_up_nobody(world: World) -> None:
+    ports = world.take_openvswitch()
+    ports.bindings["shop_second"] = "10.244.5.8/24"
+    pods = world.start()
+    first = world.engine.run_pod("shop", "first", "u1", ("a",))
+    second = world.engine.run_pod("shop", "second", "u2", ())
+    until(lambda: world.endpoints and world.attached(name_of(world)) == {second["POD"]})
+    assert world.told.wait(5), "the agent is told that there is something to try again"
+    assert pods.settle() is True
+    assert len(world.endpoints) == 1
+    assert [file.stem for file in world.folder.glob("*.json")] == ["u2"], "nothing is written down for it"
+    ports.bindings["shop_first"] = "10.244.5.7/24"
+    assert pods.settle() is False
+    assert {frozenset(world.attached(name)) for name in world.endpoints} == {
+        frozenset(first.values()),
+        frozenset(second.values()),
+    }
+
+
+def test_with_open_vswitch_nothing_is_torn_down_or_forgotten_while_it_is_away(world: World) -> None:
+    ports = world.take_openvswitch()
+    ports.bindings |= {"shop_web": "10.244.5.7/24", "shop_gone": "10.244.5.8/24"}
+    pods = world.start()
+    ids = world.engine.run_pod("shop", "web", "u1", ("a",))
+    gone = world.engine.run_pod("shop", "gone", "u2", ())
+    until(lambda: len(ports.ports) == 2)
+    ports.away = True
+    ports.bindings.clear()
+    again = world.engine.create("again", world.engine.containers[ids["a"]].labels)
+    world.engine.start(again)
+    name = next(name for name, (pod, _, _) in ports.ports.items() if pod == "shop_web")
+    until(lambda: again in world.attached(name))
+    world.engine.remove(gone["POD"])
+    until(lambda: pods.settle() is True)
+    assert len(world.endpoints) == 2, "its port is still there, so its endpoint is"
+    ports.away = False
+    assert pods.settle() is False
+    assert list(world.endpoints) == [name]
+    assert list(ports.ports) == [name]

@@ -87,7 +87,6 @@ def test_routes_that_cannot_be_read_are_left_out(text: str) -> None:
         ("encap_overhead = -1", "encap_overhead is -1"),
         ('docker_pipe = "/var/run/docker.sock"', "not the path of a named pipe"),
         ('[southbound]\nremote = "ssl:192.0.2.11:6642"', "private_key, certificate and ca_certificate"),
-        ('datapath = "ovs"\nruntime = "docker"\n[southbound]\nremote = "tcp:192.0.2.11:6642"', "needs the runtime"),
         ("[openvswitch]\nremote = 3", r"\[openvswitch\] needs remote"),
     ],
 )
