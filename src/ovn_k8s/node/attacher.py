@@ -199,6 +199,7 @@ class Attacher:
         clock: _Stopwatch,
     ) -> None:
         self._remove(wanted.host_interface)
+        self._free(ids["iface-id"])
         deadline = time.monotonic() + self._install_seconds
         try:
             pod_interface.create(wanted, netns)
@@ -213,6 +214,12 @@ class Attacher:
         except BaseException:
             self._undo(wanted.host_interface)
             raise
+
+    def _free(self, logical_port: str) -> None:
+        """A pod of the same name that ends slowly has it no longer; of two, ovn-controller would take either."""
+        for port in self._ports.all():
+            if port.ids.get("iface-id") == logical_port and self._ports.remove(port.name):
+                LOG.info("%s was %s's before", logical_port, port.name)
 
     def _undo(self, interface: str) -> None:
         try:

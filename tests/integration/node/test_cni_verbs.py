@@ -139,6 +139,23 @@ def test_add_waits_for_the_port_of_this_very_pod(node: Node, agent: Agent, new_s
     assert f"{address}/24" in output.decode()
 
 
+def test_a_pod_made_again_under_its_name_does_not_wait_for_the_old_one(
+    node: Node, agent: Agent, new_sandbox: NewSandbox
+) -> None:
+    """One that was deleted by force may go on for as long as its grace period says, with the same logical port."""
+    peer, old = new_sandbox("peer"), new_sandbox("phoenix")
+    assert agent.call("ADD", peer).status == agent.call("ADD", old).status == 0
+    young = new_sandbox("phoenix")
+    reply = agent.call("ADD", young)
+    assert reply.status == 0, reply.output
+    bound = node.vsctl("--bare", "--columns=name", "find", "interface", "external_ids:iface-id=default_phoenix")
+    assert bound == host_interface(young.container, "eth0"), "with two, ovn-controller takes either"
+    address = f"{node.subnet.removesuffix('0/24')}{young.host}"
+    eventually(lambda: ping(peer, address), "the new pod answers")
+    assert agent.call("DEL", old).status == 0
+    assert ping(peer, address), "the end of the old pod is not the new one's"
+
+
 def test_wrong_namespaces_are_refused(agent: Agent, new_sandbox: NewSandbox) -> None:
     sandbox = new_sandbox("lost-ns")
     assert agent.call("ADD", sandbox, environment={"CNI_NETNS": "/run/netns/absent"}).output["code"] == 3
