@@ -119,9 +119,11 @@ actions:
   description: What was done, or would be done in check mode, step by step.
   type: list
   elements: str
-  returned: always
+  returned: success
 disruptive:
-  description: Whether a virtual switch came or went, which breaks the connections of its adapter for seconds.
+  description:
+    - Whether a virtual switch comes or goes, which breaks the connections of its adapter for seconds. Without the
+      bundle on the host, check mode does not know and says V(false).
   type: bool
-  returned: always
+  returned: success
 """

@@ -141,11 +141,6 @@ changed_paths:
   type: list
   elements: str
   returned: always
-missing:
-  description: For the action plugin, large files that have to be transferred.
-  type: list
-  elements: str
-  returned: when the action plugin asks
 """
 
 import base64

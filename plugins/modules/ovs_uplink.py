@@ -84,11 +84,15 @@ RETURN = r"""
 bridge:
   description: Name of the bridge.
   type: str
-  returned: O(state=present)
+  returned: with O(state=present), and when the interface was in a bridge
 manager:
   description: What configures the addresses, or V(nobody).
   type: str
-  returned: when the interface is or was in a bridge
+  returned: when the interface is or was in a bridge, unless check mode finds no programs on the host
+nic:
+  description: Name of the interface.
+  type: str
+  returned: with O(state=absent), when the interface was in a bridge
 changes:
   description: What was changed, in words; in check mode, what would be.
   type: list

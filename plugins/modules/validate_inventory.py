@@ -54,8 +54,18 @@ masters:
   type: list
   elements: str
   returned: success
+master_addresses:
+  description: Node addresses of the masters.
+  type: list
+  elements: str
+  returned: success
 linux:
   description: Hosts of all groups but C(windows_workers).
+  type: list
+  elements: str
+  returned: success
+windows:
+  description: Hosts of the group C(windows_workers).
   type: list
   elements: str
   returned: success
@@ -71,6 +81,10 @@ gateways:
   returned: success
 first_service_address:
   description: Address of the service C(default/kubernetes).
+  type: str
+  returned: success
+northbound_remote:
+  description: Where masters reach the northbound database.
   type: str
   returned: success
 southbound_remote:

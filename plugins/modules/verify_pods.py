@@ -115,6 +115,10 @@ results:
   returned: with O(state=started)
   type: list
   elements: dict
+gone:
+  description: Whether the pods are gone already; the namespace goes soon in any case.
+  returned: with O(state=stopped)
+  type: bool
 """
 
 import subprocess

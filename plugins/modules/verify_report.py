@@ -69,4 +69,8 @@ failed_checks:
   description: How many checks failed.
   returned: always
   type: int
+file:
+  description: Path of the file that was written.
+  returned: with O(file), but in check mode
+  type: str
 """

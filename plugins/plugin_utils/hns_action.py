@@ -52,7 +52,8 @@ class HnsAction(BundleAction):
         except NoBundle:
             if not self._task.check_mode:
                 raise
-            return {"changed": True, "actions": ["what the bundle would find, which is not installed yet"]}
+            actions = ["what the bundle would find, which is not installed yet"]
+            return {"changed": True, "actions": actions, "disruptive": False}
         result = {"changed": plan["changed"], "actions": plan["actions"], "disruptive": plan["disruptive"]}
         result["diff"] = plan["diff"]
         if plan["changed"] and not self._task.check_mode:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.testing import patch_module_args
+from documented_results import check_result
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "ansible_collections.ovn_k8s.cluster.plugins.modules"
@@ -47,7 +48,7 @@ def collections_path() -> Path:
 
 
 def run_module(name: str, /, *, check: bool = False, **options: Any) -> dict[str, Any]:
-    """Run the module in this process, with diff mode on.
+    """Run the module in this process, with diff mode on. Its result has to be as its documentation says.
 
     Raises:
         ModuleFailed: it failed in an orderly way. An exception that escapes the module is raised as it is.
@@ -63,7 +64,9 @@ def run_module(name: str, /, *, check: bool = False, **options: Any) -> dict[str
             pass
         else:
             raise AssertionError(f"{name} ended without a result")
-    return _result(output.getvalue())
+    result = _result(output.getvalue())
+    check_result(name, result)
+    return result
 
 
 def start_module(name: str, /, **options: Any) -> subprocess.Popen[str]:
