@@ -30,6 +30,13 @@ options:
     description: Whether the member has no data, and so joins. Otherwise it is one already.
     type: bool
     default: false
+  members:
+    description:
+      - All members that the cluster has or shall have, with their names as keys and their peer URLs as values. Members
+        that are not among them are lost, and are taken off the list. One that has not started has no name, and is told
+        by its URL.
+      - Without it all others stay.
+    type: dict
   etcdctl:
     description: The client on the machine.
     type: path
@@ -73,6 +80,18 @@ EXAMPLES = r"""
     certificate: /etc/kubernetes/pki/apiserver-etcd-client.crt
     private_key: /etc/kubernetes/pki/apiserver-etcd-client.key
   delegate_to: master1
+
+- name: Of three masters one is gone for good, and another one will be in its place
+  ovn_k8s.cluster.kubernetes_etcd_member:
+    name: master1
+    peer_url: https://192.0.2.11:2380
+    members:
+      master1: https://192.0.2.11:2380
+      master2: https://192.0.2.12:2380
+      master4: https://192.0.2.14:2380
+    ca_certificate: /etc/kubernetes/pki/etcd-ca.crt
+    certificate: /etc/kubernetes/pki/apiserver-etcd-client.crt
+    private_key: /etc/kubernetes/pki/apiserver-etcd-client.key
 """
 
 RETURN = r"""
@@ -93,6 +112,7 @@ OPTIONS = {
     "name": {"type": "str", "required": True},
     "peer_url": {"type": "str", "required": True},
     "fresh": {"type": "bool", "default": False},
+    "members": {"type": "dict"},
     "etcdctl": {"type": "path", "default": "/usr/local/bin/etcdctl"},
     "endpoint": {"type": "str", "default": "https://127.0.0.1:2379"},
     "ca_certificate": {"type": "path"},
@@ -141,14 +161,26 @@ class Etcd:
         raise AssertionError("unreachable")
 
 
+def lost(member: dict[str, Any], members: dict[str, str] | None) -> bool:
+    """Whether the cluster shall not have the member; `members` are those that it shall have, all when None."""
+    if members is None:
+        return False
+    return member["name"] not in members if member["name"] else not set(member["urls"]) & set(members.values())
+
+
 def main() -> None:
     module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
     name, url = module.params["name"], module.params["peer_url"]
     etcd = Etcd(module)
     before = etcd.members()
     after = [dict(member) for member in before]
-    mine = [member for member in after if member["name"] == name or url in member["urls"]]
     changed = False
+    for member in before:
+        if lost(member, module.params["members"]):
+            etcd.run("remove", member["id"])
+            after.remove(member)
+            changed = True
+    mine = [member for member in after if member["name"] == name or url in member["urls"]]
     if module.params["fresh"]:
         expected = [member for member in mine if not member["name"] and member["urls"] == [url]]
         for member in mine:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: the ovn_k8s.cluster authors
-"""A real etcd grows from one member to three, and one that lost its data comes back."""
+"""A real etcd grows from one member to three, one that lost its data comes back, another one takes the place of a third."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Cluster:
 
     def __init__(self, programs: Path, folder: Path) -> None:
         self._ctl = str(programs / "etcdctl")
-        self.members = [Member(programs, folder, name) for name in ("m1", "m2", "m3")]
+        self.members = [Member(programs, folder, name) for name in ("m1", "m2", "m3", "m4")]
 
     def expect(self, asked: Member, member: Member, *, check: bool = False, **options: Any) -> dict[str, Any]:
         return run_module(
@@ -103,7 +103,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 
 
 def test_one_grows_to_three_and_a_lost_one_comes_back(cluster: Cluster) -> None:
-    first, second, third = cluster.members
+    first, second, third, fourth = cluster.members
     first.start()
     cluster.await_value(first, "")
     cluster.ctl(first, "put", "key", "one")
@@ -129,9 +129,20 @@ def test_one_grows_to_three_and_a_lost_one_comes_back(cluster: Cluster) -> None:
     cluster.await_value(second, "two")
     assert cluster.ctl(first, "member", "list").count("started") == 3
 
+    third.stop()
+    wanted = {member.name: member.peer for member in (first, second, fourth)}
+    assert cluster.expect(first, first, check=True, members=wanted)["changed"]
+    assert cluster.expect(first, first, members=wanted)["changed"]
+    assert not cluster.expect(first, first, members=wanted)["changed"]
+    result = cluster.expect(first, fourth, fresh=True, members=wanted)
+    fourth.start(result["initial_cluster"], "existing")
+    cluster.await_value(fourth, "two")
+    listed = cluster.ctl(first, "member", "list")
+    assert (listed.count("started"), "m3" in listed) == (3, False)
+
 
 def test_a_member_is_found_at_another_address(cluster: Cluster) -> None:
-    first, stranger, _ = cluster.members
+    first, stranger, *_ = cluster.members
     first.start()
     cluster.await_value(first, "")
     assert cluster.expect(first, first, peer_url="http://127.0.0.1:1")["changed"]
