@@ -99,6 +99,13 @@ options:
         description: MAC address of the interface, in quotes, since YAML can take one for a number.
         type: str
         required: true
+  reserved:
+    description:
+      - Subnets that are spoken for, by the name of their node, although the database does not know it yet, such as
+        those that an inventory gives to machines which are not part of this run. No other node gets them. What the
+        database says of a node goes before.
+    type: dict
+    default: {}
   absent_nodes:
     description:
       - Names of nodes, and of the gateways on them, that shall not be there. Their subnets are free again.
@@ -150,6 +157,7 @@ changes:
 """
 
 import re
+from ipaddress import IPv4Network
 from typing import Any
 
 from ansible_collections.ovn_k8s.cluster.plugins.module_utils.core.addresses import (
@@ -204,6 +212,7 @@ OPTIONS = {
             "mac": {"type": "str", "required": True},
         },
     },
+    "reserved": {"type": "dict", "default": {}},
     "absent_nodes": {"type": "list", "elements": "str", "default": []},
 }
 
@@ -240,7 +249,15 @@ def request_from(params: dict[str, Any]) -> Request:
         gateways=[_gateway(item) for item in params["gateways"]],
         absent_nodes=absent,
         absent_gateways=absent,
+        reserved=_reserved(params["reserved"]),
     )
+
+
+def _reserved(option: dict[str, Any]) -> dict[str, IPv4Network]:
+    try:
+        return {name: parse_network(subnet) for name, subnet in option.items()}
+    except AddressError as error:
+        raise AddressError(f"reserved: {error}") from None
 
 
 def _node(item: dict[str, Any]) -> WantedNode:

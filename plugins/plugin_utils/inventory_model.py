@@ -116,10 +116,10 @@ def model(
 ) -> dict[str, Any]:
     """What the roles read from `cluster_inventory`. Call it with a valid inventory only.
 
-    ``play_hosts`` are the hosts that this run works on; only they are in ``topology``, which is in the form that
-    the module
-    `ovn_k8s_topology` takes. ``outside_of(host, interfaces)`` says ``mac``, and ``address`` and ``nexthop`` if it has
-    any, of the first of these interfaces that has an address, once they are known.
+    ``play_hosts`` are the hosts that this run works on; only they are in ``topology``, which is in the form that the
+    module `ovn_k8s_topology` takes, but for the subnets that the inventory gives to any host. ``outside_of(host,
+    interfaces)`` says ``mac``, and ``address`` and ``nexthop`` if it has any, of the first of these interfaces that has
+    an address, once they are known.
     """
     described = {host.name: _described(host) for host in hosts}
     linux = [host for host in hosts if host.groups[0] in LINUX_GROUPS]
@@ -139,6 +139,7 @@ def model(
         "southbound_remote": _remotes(masters, 6642),
         "topology": {
             "master": masters[0].node_name,
+            "reserved": {host.node_name: subnet for host in hosts if (subnet := host.settings["ovn_k8s_node_subnet"])},
             "nodes": [_node(host) for host in playing],
             "windows_nodes": [
                 _node(host) | {"hybrid_overlay": host.settings["windows_datapath"] == "hybrid_overlay"}

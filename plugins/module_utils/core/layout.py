@@ -9,7 +9,7 @@ gateway router's join port) and is kept; newcomers get the lowest that is free.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from .addresses import AddressError, allocate_subnets, cluster_join_address
@@ -77,7 +77,8 @@ class WantedGateway:
 class Request:
     """What shall be in the network. Nodes and gateways that are not named stay as they are, `absent` ones go.
 
-    `router` is the name of the cluster router, by tradition that of the first master.
+    `router` is the name of the cluster router, by tradition that of the first master. `reserved` are subnets of nodes
+    that are spoken for without being stored yet.
     """
 
     router: str
@@ -88,6 +89,7 @@ class Request:
     gateways: Sequence[WantedGateway] = ()
     absent_nodes: Collection[str] = ()
     absent_gateways: Collection[str] = ()
+    reserved: Mapping[str, IPv4Network] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -142,8 +144,13 @@ def choose_subnets(request: Request, stored: Mapping[str, IPv4Network]) -> dict[
                 "the cluster network cannot be changed while nodes have addresses of the old one; take the setting back"
             )
     fixed = {node.name: node.subnet for node in request.nodes if node.subnet}
+    spoken_for = {name: subnet for name, subnet in request.reserved.items() if name not in request.absent_nodes}
     return allocate_subnets(
-        request.cluster, request.node_prefix, [node.name for node in request.nodes], taken=taken, fixed=fixed
+        request.cluster,
+        request.node_prefix,
+        [node.name for node in request.nodes],
+        taken={**spoken_for, **taken},
+        fixed=fixed,
     )
 
 

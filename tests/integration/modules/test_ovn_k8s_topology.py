@@ -68,6 +68,16 @@ def test_subnets_stay_for_life(nb_server: Server) -> None:
     assert "192.0.2.22/32" not in routes
 
 
+def test_subnets_that_are_spoken_for_are_nobody_elses(nb_server: Server) -> None:
+    reserved = {"later": "10.244.0.0/24", "gw": "10.244.9.0/24"}
+    first = lay_out(nb_server, nodes=NODES, reserved=reserved)["subnets"]
+    assert first == {"master": "10.244.1.0/24", "linux1": "10.244.2.0/24", "gw": "10.244.9.0/24"}
+    again = lay_out(nb_server, nodes=NODES, reserved={**reserved, "master": "10.244.8.0/24"})
+    assert (again["changed"], again["subnets"]) == (False, first), "what a node has goes before"
+    with pytest.raises(ModuleFailed, match=r"reserved: .*10\.244\.0"):
+        lay_out(nb_server, nodes=NODES, reserved={"later": "10.244.0"})
+
+
 def test_absent_nodes_leave_nothing_behind(nb_server: Server) -> None:
     lay_out(nb_server, nodes=NODES[:2])
     before = nb_server.dump(identities=False)

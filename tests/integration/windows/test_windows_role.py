@@ -37,6 +37,29 @@ PLAY = """
       vars:
         ansible_python_interpreter: {python}
 """
+SUBNETS = """
+- hosts: masters:linux_workers
+  gather_facts: false
+  module_defaults: &nowhere
+    ovn_k8s.cluster.ovn_k8s_topology:
+      remote: unix:{here}/none.sock
+  roles:
+    - ovn_k8s.cluster.overlay
+- hosts: windows_workers
+  gather_facts: false
+  module_defaults: *nowhere
+  tasks:
+    - ansible.builtin.import_role:
+        name: ovn_k8s.cluster.windows_worker
+        tasks_from: configure
+      tags: [windows_worker_configure]
+    - ansible.builtin.debug:
+        msg: "subnets: {{{{ both.keys() | zip(both.values()) | map('join', '=') | join(' ') }}}} end"
+      vars:
+        both: "{{{{ hostvars.linux1.overlay_topology.subnets | combine(windows_worker_topology.subnets) }}}}"
+      run_once: true
+      tags: [always]
+"""
 SETTINGS = {
     "kubernetes_api_url": "https://192.0.2.11:6443",
     "kubernetes_binaries_windows_dir": "/binaries",
@@ -48,23 +71,31 @@ SETTINGS = {
 }
 
 
+def play(here: Path, *arguments: str) -> str:
+    """Run play.yml; what it prints."""
+    command = [sys.executable, "-m", "ansible", "playbook", "play.yml", *arguments]
+    # The project's own has the lab's ways.
+    (here / "ansible.cfg").write_text("[defaults]\n")
+    collections = next(path for path in sys.path if "ovn-k8s-collections-" in path)
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(here / "ansible.cfg"), "ANSIBLE_COLLECTIONS_PATH": collections}
+    done = subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 def rendered(here: Path, **settings: Any) -> dict[str, Any]:
     (here / "templates").symlink_to(ROOT / "roles" / "windows_worker" / "templates")
     (here / "play.yml").write_text(PLAY.format(root=ROOT, here=here, python=sys.executable))
     (here / "settings.json").write_text(json.dumps({**SETTINGS, **settings}))
-    command = [sys.executable, "-m", "ansible", "playbook", "-i", "win1,", "play.yml", "-e", "@settings.json"]
-    # The project's own has the lab's ways.
-    (here / "ansible.cfg").write_text("[defaults]\n")
-    environment = {**os.environ, "ANSIBLE_CONFIG": str(here / "ansible.cfg")}
-    done = subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    play(here, "-i", "win1,", "-e", "@settings.json")
     found: dict[str, Any] = json.loads((here / "rendered.json").read_text())
     found["files"] = {file["path"]: file for file in found["files"]}
     return found
 
 
 @pytest.mark.parametrize(
-    ("datapath", "runtime"), [("hybrid_overlay", "containerd"), ("hybrid_overlay", "docker"), ("ovs", "containerd")]
+    ("datapath", "runtime"),
+    [("hybrid_overlay", "containerd"), ("hybrid_overlay", "docker"), ("ovs", "containerd"), ("ovs", "docker")],
 )
 def test_everything_that_is_written_can_be_read(tmp_path: Path, datapath: str, runtime: str) -> None:
     found = rendered(tmp_path, windows_runtime=runtime, windows_datapath=datapath)
@@ -113,3 +144,36 @@ def test_everything_that_is_written_can_be_read(tmp_path: Path, datapath: str, r
     # The second address of the subnet, wherever that begins.
     assert found["kube_proxy"]["winkernel"]["sourceVip"] == "10.244.5.66"
     assert found["kube_proxy"]["winkernel"]["enableDSR"] is True
+
+
+def test_check_mode_on_blank_machines_says_the_subnets_that_a_run_gives(tmp_path: Path) -> None:
+    """Two tasks choose them, and no database remembers between them; a subnet of the inventory is nobody else's."""
+    hosts: dict[str, dict[str, Any]] = {
+        "masters": {"m1": {}},
+        "linux_workers": {"linux1": {}, "linux2": {}},
+        "windows_workers": {"win1": {"ovn_k8s_node_subnet": "10.244.1.0/24"}, "win2": {}},
+    }
+    numbers = iter(range(11, 20))
+    for name, group in hosts.items():
+        for settings in group.values():
+            settings |= {"ansible_host": f"192.0.2.{next(numbers)}", "ansible_python_interpreter": sys.executable}
+            settings["ansible_connection"] = (
+                "winrm" if name == "windows_workers" else "local"
+            )  # nobody goes to the former
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.touch()
+    inventory = {
+        "vars": {"kubernetes_managed": False, "master_watcher_kubeconfig": str(kubeconfig)},
+        "children": {name: {"hosts": group} for name, group in hosts.items()},
+    }
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": inventory}))
+    (tmp_path / "play.yml").write_text(SUBNETS.format(here=tmp_path))
+    told = play(tmp_path, "-i", "hosts.yml", "--check", "--tags", "overlay_topology,windows_worker_configure")
+    subnets = dict(one.split("=") for one in told.partition("subnets: ")[2].partition(" end")[0].split())
+    assert subnets == {
+        "m1": "10.244.0.0/24",
+        "linux1": "10.244.2.0/24",
+        "linux2": "10.244.3.0/24",
+        "win1": "10.244.1.0/24",
+        "win2": "10.244.4.0/24",
+    }

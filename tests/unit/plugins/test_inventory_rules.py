@@ -65,6 +65,7 @@ def test_the_model_has_what_the_roles_use() -> None:
         {"name": "linux1", "node_ip": "172.30.0.12", "subnet": "10.244.9.0/24"},
         {"name": "gw", "node_ip": "172.30.0.14"},
     ]
+    assert model(hosts, ["gw"], outside)["topology"]["reserved"] == {"linux1": "10.244.9.0/24"}
     assert made["topology"]["gateways"] == [
         {
             "name": "gw",
