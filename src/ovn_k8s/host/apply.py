@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,7 +31,9 @@ from .state import HostState, InterfaceFacts
 from .words import in_words
 
 APPEAR_SECONDS = 20.0
-"""How long ovs-vswitchd may take to make or remove an interface."""
+"""How long ovs-vswitchd may take to make, take or remove an interface."""
+REFUSED_SECONDS = 3.0
+"""How long it may say that it cannot take one: at boot it may have looked before the interface was there."""
 LOCK = Path("/run/ovn-k8s/overlay.lock")
 SECOND_METRIC = 1024
 """Of ways that serve while the better ones are gone."""
@@ -62,6 +65,7 @@ def apply(config: NodeConfig, *, check: bool = False, state_path: Path = state.D
             _management(handle, ovs, config, recorder)
             services.serve(handle, config, recorder)
         if gateway:
+            _taken(ovs, gateway.name, recorder)
             set_addresses(handle, gateway, gateway.name, (), recorder)
             set_up(handle, gateway, gateway.name, recorder)
         for taken in (nic, gateway):
@@ -159,6 +163,7 @@ def _move_to_bridge(
 ) -> None:
     """Addresses and routes of the NIC go to the bridge. The bridge has them before the NIC loses them."""
     bridge = _made(handle, ovs, underlay.bridge, recorder)
+    _taken(ovs, nic.name, recorder)
     addresses = tuple(dict.fromkeys((underlay.address, *facts.addresses)))
     set_up(handle, nic, nic.name, recorder)
     set_up(handle, bridge, underlay.bridge, recorder)
@@ -214,6 +219,20 @@ def _made(handle: Netlink, ovs: Client, name: str, recorder: Recorder) -> Link |
     return link
 
 
+def _taken(ovs: Client, name: str, recorder: Recorder) -> None:
+    """Wait until ovs-vswitchd has the interface: on a bridge without it the addresses would be of no use."""
+    begun = time.monotonic()
+    while not recorder.check:
+        stored = ovs.snapshot(["Interface"]).find("Interface", name)
+        error = stored.columns["error"] if stored else None
+        if stored and (stored.columns["ofport"] or 0) > 0 and not error:
+            return
+        if time.monotonic() - begun > (REFUSED_SECONDS if error else APPEAR_SECONDS):
+            cause = error or "is ovs-vswitchd running?"
+            raise HostError(f"Open vSwitch cannot take {name}: {cause}; {name} keeps its addresses")
+        time.sleep(0.05)
+
+
 def _wait_gone(handle: Netlink, name: str) -> None:
     deadline = time.monotonic() + APPEAR_SECONDS
     while handle.link(name) is not None:
@@ -241,6 +260,6 @@ def _alone(check: bool) -> Iterator[None]:
         yield
         return
     LOCK.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    with LOCK.open("w") as lock:
+    with os.fdopen(os.open(LOCK, os.O_RDWR | os.O_CREAT, 0o600)) as lock:  # who may read it may hold it
         flock(lock, LOCK_EX)
         yield

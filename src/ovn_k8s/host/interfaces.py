@@ -46,9 +46,12 @@ def set_routes(
     *,
     exact: bool = False,
 ) -> None:
-    """Give the interface these routes; with `exact`, no others but the kernel's own."""
+    """Give the interface these routes; with `exact`, no others but the kernel's own.
+
+    Those without a next hop come first, because the others' next hops may be reached by them only.
+    """
     present = [route for _, route in handle.routes(link)] if link else []
-    for route in wanted:
+    for route in sorted(wanted, key=lambda route: bool(route.gateway)):
         if not any(_same(route, other) for other in present):
             recorder.change(
                 f"{name}: route {describe(route)}", partial(handle.replace_route, link, route) if link else None
