@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: the ovn_k8s.cluster authors
-"""A real etcd grows from one member to three, one that lost its data comes back, another one takes the place of a third."""
+"""A real etcd grows from one member to three, one that lost its data comes back, another takes the place of a third."""
 
 from __future__ import annotations
 
