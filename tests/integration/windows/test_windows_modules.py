@@ -18,6 +18,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
+from documented_results import check_result
 from ovsdb_servers import free_port
 from windows_machine import ROOT, unpacked
 
@@ -190,6 +192,14 @@ def version() -> str:
 
 def changed(results: dict[str, Any], *names: str) -> list[bool]:
     return [bool(results[name]["changed"]) for name in names]
+
+
+def test_results_are_as_documented(results: dict[str, Any]) -> None:
+    for task in yaml.safe_load(TASKS):
+        for action in task:
+            name = action.removeprefix("ovn_k8s.cluster.")
+            if name != action and not task.get("ignore_errors"):
+                check_result(name, results[task["name"]])
 
 
 def test_the_bundle_comes_once(results: dict[str, Any]) -> None:
