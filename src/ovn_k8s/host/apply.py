@@ -77,7 +77,7 @@ def apply(config: NodeConfig, *, check: bool = False, state_path: Path = state.D
 def remove(config: NodeConfig, *, check: bool = False, state_path: Path = state.DEFAULT_PATH) -> list[str]:
     """Take away what `apply` has made and give interfaces back what they had; the changes in words.
 
-    The integration bridge goes if it was not there before. Pods' ports go with it.
+    The integration bridge goes if it was not there before; pods' ports and ovn-controller's go in any case.
 
     Raises: as `apply`.
     """
@@ -151,10 +151,10 @@ def _desired(config: NodeConfig, actual: Database, nic: Link | None) -> Plan:
 
 
 def _removal(config: NodeConfig, actual: Database, saved: HostState) -> Plan:
-    absent = []
+    absent = list(bridges.ports_of_controller(actual))
     bridge = actual.find("Bridge", INTEGRATION_BRIDGE)
     if saved.created_bridge and bridge and not bridge.owner:
-        absent = [("Bridge", INTEGRATION_BRIDGE)]
+        absent.append(("Bridge", INTEGRATION_BRIDGE))
     return plan([], actual, owners=lambda owner: bridges.is_ours(config, owner), absent=absent)
 
 

@@ -15,8 +15,8 @@ from ovn_k8s.core.topology import gateway_owner, node_owner
 from .config import INTEGRATION_BRIDGE, NodeConfig
 
 TABLES = ("Open_vSwitch", "Bridge", "Port", "Interface")
-
-
+CONTROLLER_KEYS = {"ovn-chassis-id", "ovn-localnet-port", "ovn-l2gateway-port", "ovn-l3gateway-port"}
+"""External ids of ovn-controller's own ports (encaps.c and patch.c of OVN)."""
 HYBRID_OVERLAY_OWNER = "hybrid-overlay"
 """The owner of br-ext and what belongs to it; the node agent makes them, and they go with the node's place."""
 
@@ -73,6 +73,16 @@ def patch_rows(bridge: str, node: str) -> Iterator[Row]:
 def is_ours(config: NodeConfig, owner: str) -> bool:
     """Whether `remove` takes away rows of this owner: the node's own and its pods'."""
     return owner == HYBRID_OVERLAY_OWNER or owner == node_owner(config.node_name) or owner.startswith(OWNER_PREFIX)
+
+
+def ports_of_controller(actual: Database) -> Iterator[tuple[str, str]]:
+    """The ports that ovn-controller has made, by table and name: tunnels and patches to bridges with provider networks.
+
+    It takes them away when it ends in an orderly way, for which it needs the southbound database.
+    """
+    for port in actual.rows("Port"):
+        if not port.owner and CONTROLLER_KEYS & port.columns["external_ids"].keys():
+            yield port.table, port.columns["name"]
 
 
 def _bridge(

@@ -72,7 +72,24 @@ def test_a_node_is_set_up_once_and_taken_away(database: tuple[Server, str]) -> N
             "uuid-name": "port",
         },
         {"op": "mutate", "table": "Bridge", "where": [["name", "==", "br-int"]], "mutations": [to_bridge]},
-        # ovn-controller made it
+        # ovn-controller made a tunnel, and the bridge
+        {"op": "insert", "table": "Interface", "row": {"name": "ovn-linux1-0"}, "uuid-name": "tunnel"},
+        {
+            "op": "insert",
+            "table": "Port",
+            "row": {
+                "name": "ovn-linux1-0",
+                "interfaces": ["named-uuid", "tunnel"],
+                "external_ids": ["map", [["ovn-chassis-id", "linux1@192.0.2.12"]]],
+            },
+            "uuid-name": "tunnels",
+        },
+        {
+            "op": "mutate",
+            "table": "Bridge",
+            "where": [["name", "==", "br-int"]],
+            "mutations": [["ports", "insert", ["named-uuid", "tunnels"]]],
+        },
         {"op": "update", "table": "Bridge", "where": [["name", "==", "br-int"]], "row": {"external_ids": ["map", []]}},
         {"op": "update", "table": "Port", "where": [["name", "==", "br-int"]], "row": {"external_ids": ["map", []]}},
         {

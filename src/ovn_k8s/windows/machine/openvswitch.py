@@ -19,6 +19,7 @@ from ovn_k8s.core.plan import plan
 from ovn_k8s.core.pods import OWNER_PREFIX
 from ovn_k8s.core.rows import OWNER_KEY, MapPatch, Parent, Ref, Row
 from ovn_k8s.core.topology import node_owner
+from ovn_k8s.host.bridges import TABLES, ports_of_controller
 from ovn_k8s.host.config import INTEGRATION_BRIDGE
 from ovn_k8s.ovsdb.client import Client
 from ovn_k8s.ovsdb.errors import OvsdbError
@@ -28,7 +29,6 @@ from .errors import MachineError
 from .files import Change
 
 DATABASE = "Open_vSwitch"
-TABLES = ("Open_vSwitch", "Bridge", "Port", "Interface")
 PLACE = ("ovn-remote", "ovn-encap-type", "ovn-encap-ip", "ovn-bridge")
 """Where a chassis is, in external_ids; who it is (`system-id`) stays for life."""
 
@@ -77,9 +77,9 @@ def settle(remote: str, chassis: Chassis, *, dry: bool) -> list[Change]:
 
 
 def remove(remote: str, name: str, *, dry: bool) -> list[Change]:
-    """Take away what was made for the chassis of this name, and pods' ports; what that took. Raises MachineError.
+    """Take away what was made for the chassis of this name, and ports of pods and ovn-controller; what that took.
 
-    Its `system-id` stays, and an integration bridge that ovn-controller has made.
+    Its `system-id` stays, and an integration bridge that ovn-controller has made. Raises MachineError.
     """
     return _carried_out(remote, name, None, dry=dry)
 
@@ -92,7 +92,8 @@ def _carried_out(remote: str, name: str, chassis: Chassis | None, *, dry: bool) 
             return plan(rows(chassis, actual), actual, owners=[owner])
         # With no place to go to, ovn-controller leaves OVN.
         nowhere = Row("Open_vSwitch", ".", {"external_ids": MapPatch(remove=frozenset(PLACE))})
-        return plan((nowhere,), actual, owners=lambda one: one == owner or one.startswith(OWNER_PREFIX))
+        absent = ports_of_controller(actual)
+        return plan((nowhere,), actual, owners=lambda one: one == owner or one.startswith(OWNER_PREFIX), absent=absent)
 
     changes = []
     try:
