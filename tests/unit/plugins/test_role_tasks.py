@@ -61,3 +61,18 @@ def test_a_daemon_starts_anew_with_each_key_that_it_reads(role: str) -> None:
     watched = {path for name, paths in lists.items() if name.endswith("_reads") for path in paths}
     assert read
     assert read <= watched
+
+
+@pytest.mark.parametrize("role", ["gateway", "master"])
+def test_open_vswitch_s_rule_for_all_logs_does_not_rotate_ours(role: str) -> None:
+    """Whose rule for a log is read first has it; a second one is an error unless the first says ignoreduplicates."""
+    rules = [
+        file["dest"].rpartition("/")[2]
+        for task in tasks(role)
+        for file in task.get("ovn_k8s.cluster.host_files", {}).get("files", ())
+        if file["dest"].startswith("/etc/logrotate.d/")
+    ]
+    assert len(rules) == 1
+    assert rules[0] < "openvswitch-switch"
+    template = (ROLES / role / "templates/logrotate.j2").read_text(encoding="utf-8")
+    assert {"copytruncate", "ignoreduplicates"} <= {line.strip() for line in template.splitlines()}
