@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: the ovn_k8s.cluster authors
-"""Who of several masters makes OVN's databases and whom the others join: the role ovn_central on real files."""
+"""Who of several masters makes OVN's databases, whom the others join, and who stays: the roles on real files."""
 
 from __future__ import annotations
 
@@ -66,6 +66,20 @@ def play(folder: Path) -> list[dict[str, Any]]:
                 ],
             }
         )
+    roles = collections_path() / "ansible_collections/ovn_k8s/cluster/roles"
+    staying = {
+        "masters": "{{ [ovn_central_staying, kubernetes_etcd_staying_masters, overlay_staying_masters] | unique }}",
+        "etcd": "{{ kubernetes_etcd_staying | items2dict }}",
+    }
+    tasks += [
+        {"ansible.builtin.include_vars": f"{roles}/{role}/vars/main.yml"} for role in ("kubernetes_etcd", "overlay")
+    ]
+    tasks.append(
+        {
+            "ansible.builtin.copy": {"dest": f"{folder}/staying.json", "content": "{{ staying | to_json }}"},
+            "vars": {"staying": staying},
+        }
+    )
     return [{"hosts": "a", "connection": "local", "gather_facts": False, "tasks": tasks}]
 
 
@@ -99,7 +113,8 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         text=True,
         check=False,
     )
-    files = {name: folder / f"{number}.json" for number, name in enumerate(CASES)}
+    files: dict[str, Path] = {"staying": folder / "staying.json"}
+    files |= {name: folder / f"{number}.json" for number, name in enumerate(CASES)}
     assert all(file.exists() for file in files.values()), done.stdout + done.stderr
     return {name: json.loads(file.read_text(encoding="utf-8")) for name, file in files.items()}
 
@@ -127,3 +142,11 @@ def test_whom_the_first_master_joins(answers: dict[str, Any], case: str, joined:
 
 def test_of_two_clusters_none_is_chosen(answers: dict[str, Any]) -> None:
     assert "a and c have databases of OVN of their own" in json.dumps(answers["two have their own"]["said"])
+
+
+def test_a_master_that_is_reset_alone_leaves_the_others(answers: dict[str, Any]) -> None:
+    """The play has one host of three, as with `--limit`."""
+    assert answers["staying"] == {
+        "masters": [["b", "c"]],
+        "etcd": {host: f"https://{ADDRESSES[host]}:2380" for host in "bc"},
+    }
