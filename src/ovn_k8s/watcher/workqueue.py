@@ -17,7 +17,7 @@ LONGEST_RETRY_S = 30.0
 PATIENT_SHARE = 16
 """Keys without hurry that are taken along with urgent ones, so that they come forward at all times."""
 
-UNSCOPED = frozenset({"node", "gateway", "exit", "egress"})
+UNSCOPED = frozenset({"node", "gateway", "exit", "egress", "node-ways"})
 """Kinds of objects that are in no namespace."""
 
 

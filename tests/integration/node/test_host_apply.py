@@ -158,7 +158,10 @@ def test_a_datagram_server_answers_the_nodes_pods_from_the_address_that_they_ask
         eventually(lambda: asked() == "silence", "it listens, and answers from the management address")
         announced = overlay(node, "apply", "--check")
         inside, router = "k8s-underlay-no", node.subnet.replace(".0/24", ".1")
-        ways = [f"{inside}: route {network} via {router}" for network in ("10.244.0.0/16", "169.254.0.0/29")]
+        ways = [
+            f"{inside}: route {network} via {router}"
+            for network in ("10.244.0.0/16", "100.64.0.0/16", "169.254.0.0/29")
+        ]
         assert announced == [
             f"{inside}: route {node.subnet} src {node.address}",
             *(f"{way} src {node.address}" for way in ways),

@@ -3,7 +3,7 @@
 """Servers that say who they are and whom they see, and clients that ask them.
 
 service_answer.py serve NAME PROTOCOL:PORT…          answers `NAME ADDRESS` to whatever comes
-service_answer.py ask PROTOCOL ADDRESS PORT [SOURCE PORT]   prints the answer, or `refused`, or `silence`
+service_answer.py ask PROTOCOL ADDRESS PORT [SOURCE PORT [SOURCE]]   prints the answer, or `refused`, or `silence`
 service_answer.py keep PROTOCOL ADDRESS PORT         the same for each line of standard input, on one socket
 
 SCTP is an INIT chunk in a raw packet (RFC 9260): kernels without the protocol can ask and answer that, too.
@@ -28,7 +28,8 @@ def main() -> None:
     elif command == "keep":
         keep(rest[0], rest[1], int(rest[2]))
     else:
-        sys.stdout.write(ask(rest[0], rest[1], int(rest[2]), int(rest[3]) if rest[3:] else 0) + "\n")
+        own = (rest[4] if rest[4:] else "", int(rest[3]) if rest[3:] else 0)
+        sys.stdout.write(ask(rest[0], rest[1], int(rest[2]), own) + "\n")
 
 
 def serve(name: str, ports: list[str]) -> None:
@@ -76,12 +77,12 @@ def talk(connection: socket.socket, text: str) -> None:
             pass
 
 
-def ask(protocol: str, address: str, port: int, source: int = 0) -> str:
+def ask(protocol: str, address: str, port: int, own: tuple[str, int]) -> str:
     if protocol == "sctp":
         return ask_sctp(address, port)
     with socket.socket(type=socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM) as one:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        one.bind(("", source))
+        one.bind(own)
         return converse(one, address, port)
 
 

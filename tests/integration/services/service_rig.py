@@ -79,9 +79,9 @@ class Place:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
 
-    def ask(self, address: str, port: int, protocol: str = "tcp") -> str:
+    def ask(self, address: str, port: int, protocol: str = "tcp", source: str = "") -> str:
         """What the server says: its name and whom it sees; `refused` or `silence`."""
-        return self.run(sys.executable, "-IS", ANSWER, "ask", protocol, address, str(port)).strip()
+        return self.run(sys.executable, "-IS", ANSWER, "ask", protocol, address, str(port), "0", source).strip()
 
     def names(self, address: str, port: int, protocol: str = "tcp", times: int = 12) -> set[str]:
         """The servers that answer several questions."""
