@@ -16,5 +16,7 @@ NODE_PORTS_WITHIN = IPv4Address("169.254.0.2")
 """Node ports for processes of the node: always every endpoint."""
 NODE_PORTS_OUTSIDE = IPv4Address("169.254.0.3")
 """Node ports for who comes from outside: with externalTrafficPolicy Local only endpoints of this node."""
+HAS_ENDPOINT, HAS_NO_ENDPOINT = 9411, 9412
+"""Ports at a node's address where the node agent says so to load balancers that ask (`node.local_endpoints`)."""
 NODE_ITSELF = IPv4Address("169.254.0.6")
 """The client that a server of a node sees when a process of the same node asks it through a service."""

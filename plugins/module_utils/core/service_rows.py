@@ -7,15 +7,16 @@ Column and option meanings: Load_Balancer in ovn-nb(5). Who meets which: docs/se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, ip_address
 
 from .database import Database
-from .node_services import NODE_PORTS_OUTSIDE, NODE_PORTS_WITHIN
+from .node_services import HAS_ENDPOINT, HAS_NO_ENDPOINT, NODE_PORTS_OUTSIDE, NODE_PORTS_WITHIN
+from .policies import digest
 from .rows import Parent, Row
-from .services import Endpoint, EndpointSlice, Service, ServicePort
-from .topology import LOAD_BALANCER_GROUP, gateway_router
+from .services import Claim, Endpoint, EndpointSlice, Service, ServicePort
+from .topology import LOAD_BALANCER_GROUP, gateway_router, outside_switch
 
 OWNER_PREFIX = "service/"
 PROTOCOLS = ("TCP", "UDP", "SCTP")
@@ -24,6 +25,9 @@ AFFINITY_SCHEMA = (7, 0, 0)
 
 HAIRPIN_SOURCE = "169.254.0.5"
 """Source that a pod sees when a service sends its own connection back to it: link-local, nobody's address."""
+
+ALLOWED, DENIED = 1001, 1000
+"""Priorities of the ACLs on a gateway's outer switch."""
 
 TABLES = ("Logical_Switch", "Logical_Router", "Logical_Router_Static_Route")
 """What `surroundings` reads, beside the load balancers' own tables."""
@@ -50,11 +54,16 @@ class Gateway:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What services have around them: nodes with a switch, the addresses of nodes, gateways; each sorted."""
+    """What services have around them: nodes with a switch, the addresses of nodes by node, gateways; each sorted."""
 
     nodes: tuple[str, ...] = ()
-    addresses: tuple[str, ...] = ()
+    hosts: Mapping[str, str] = field(default_factory=dict)
     gateways: tuple[Gateway, ...] = ()
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The nodes' addresses."""
+        return tuple(sorted(set(self.hosts.values())))
 
     @property
     def node_port_addresses(self) -> tuple[str, ...]:
@@ -66,12 +75,12 @@ def surroundings(database: Database) -> Surroundings:
     """Read the surroundings from the rows of nodes and gateways (topology.py)."""
     switches = (row.columns for row in database.rows("Logical_Switch"))
     nodes = {str(columns["name"]) for columns in switches if columns["other_config"].get("subnet")}
-    addresses: set[str] = set()
+    hosts: dict[str, str] = {}
     sources: dict[str, list[IPv4Network]] = {}
     for row in database.rows("Logical_Router_Static_Route"):
         kind, _sign, name = row.owner.partition("/")
         if kind == "node" and row.columns["external_ids"].get("ovn-k8s-id") == f"{row.owner}/address":
-            addresses.add(str(row.columns["ip_prefix"]).partition("/")[0])
+            hosts[name] = str(row.columns["ip_prefix"]).partition("/")[0]
         elif kind == "gateway" and row.columns["policy"] == "src-ip":
             sources.setdefault(name, []).append(IPv4Network(row.columns["ip_prefix"]))
     found = {}
@@ -83,7 +92,7 @@ def surroundings(database: Database) -> Surroundings:
         Gateway(name, found[name], tuple(sorted(sources.get(name, ()))) if len(found) > 1 else None, number == 0)
         for number, name in enumerate(sorted(found))
     )
-    return Surroundings(tuple(sorted(nodes)), tuple(sorted(addresses)), gateways)
+    return Surroundings(tuple(sorted(nodes)), hosts, gateways)
 
 
 def service_owner(namespace: str, name: str) -> str:
@@ -111,7 +120,23 @@ def knows_affinity(schema_version: str) -> bool:
 
 def is_outside(service: Service) -> bool:
     """Whether a service is to be had at other addresses than those of the cluster."""
-    return bool(service.external_ips) or any(port.node_port for port in service.ports)
+    ports = (service.health_port, *(port.node_port for port in service.ports))
+    return bool(service.external_ips) or any(ports)
+
+
+def service_rows(
+    service: Service,
+    slices: Iterable[EndpointSlice],
+    around: Surroundings | None = None,
+    *,
+    affinity: bool = True,
+    taken: Collection[Claim] = (),
+) -> tuple[Row, ...]:
+    """All rows of a service. `affinity`, `taken`: as of `service_load_balancers`."""
+    around = around or Surroundings()
+    slices = tuple(slices)
+    balancers = service_load_balancers(service, slices, around, affinity=affinity, taken=taken)
+    return (*balancers, *_health_checks(service, slices, around), *_guards(service, around, taken))
 
 
 def service_load_balancers(
@@ -120,6 +145,7 @@ def service_load_balancers(
     around: Surroundings | None = None,
     *,
     affinity: bool = True,
+    taken: Collection[Claim] = (),
 ) -> tuple[Row, ...]:
     """Load balancers of a service: for each protocol that it uses, with a virtual address per port and address.
 
@@ -132,7 +158,7 @@ def service_load_balancers(
       of that node; with externalTrafficPolicy Local what the world finds at that node's address.
     * Each gateway's router has node ports at its own address, and the external addresses.
 
-    `affinity`: whether this OVN can keep clients at endpoints.
+    `affinity`: whether this OVN can keep clients at endpoints. `taken`: external addresses and ports of other services.
     """
     if not service.cluster_ips:
         return ()
@@ -145,8 +171,11 @@ def service_load_balancers(
             continue
         backends = Backends(slices)
         build = _Builder(service, protocol, affinity)
+        outside = [
+            (ip, port) for ip in service.external_ips for port in ports if (ip, protocol, port.port) not in taken
+        ]
         shared = {} if service.local else backends.vips(service.cluster_ips, ports)
-        shared.update(backends.vips(service.external_ips, ports))
+        shared.update(backends.sockets(outside))
         shared.update(backends.node_ports(around.node_port_addresses, ports))
         if around.nodes:
             aliases = (NODE_PORTS_WITHIN,) if service.external_local else (NODE_PORTS_WITHIN, NODE_PORTS_OUTSIDE)
@@ -163,36 +192,71 @@ def service_load_balancers(
                 rows.append(build.row(f"_node_{node}", Parent("Logical_Switch", node, "load_balancer"), vips))
         if is_outside(service):
             for gateway in around.gateways:
-                rows += _gateway_rows(build, gateway, service, backends, ports)
+                kept = backends.seen_by(gateway, around.addresses) if service.external_local else None
+                vips = (kept or backends).sockets(outside)
+                vips.update((kept or backends).node_ports((gateway.address,) if gateway.address else (), ports))
+                rows += _gateway_rows(build, gateway, vips, seen=kept is not None)
     return tuple(rows)
 
 
-def _gateway_rows(
-    build: _Builder, gateway: Gateway, service: Service, backends: Backends, ports: list[ServicePort]
-) -> Iterator[Row]:
-    """What a gateway's router answers to.
-
-    With externalTrafficPolicy Local endpoints see who asks. That takes that their answers come back by this gateway,
-    which alone knows what to make of them; where that is not certain the gateway asks in its own name.
+def _gateway_rows(build: _Builder, gateway: Gateway, vips: Mapping[str, str], *, seen: bool) -> Iterator[Row]:
+    """What a gateway's router answers to. `seen`: endpoints see who asks, or else the gateway asks in its own name.
 
     What has no endpoints is apart: OVN would refuse in the gateway's own name, too, and the client would not know what
     it is about.
     """
     options = {} if gateway.answers else {"neighbor_responder": "none"}
     unseen = {**options, "skip_snat": "true"}
-    if service.external_local:
-        near = backends.seen_by(gateway)
-        if near is not None:
-            backends, options = near, unseen
-    vips = backends.vips(service.external_ips, ports)
-    vips.update(backends.node_ports((gateway.address,) if gateway.address else (), ports))
     parent = Parent("Logical_Router", gateway.router, "load_balancer")
     served = {vip: text for vip, text in vips.items() if text}
     if served:
-        yield build.row(f"_gateway_{gateway.name}", parent, served, options)
+        yield build.row(f"_gateway_{gateway.name}", parent, served, unseen if seen else options)
     if len(served) < len(vips):
         refused = dict.fromkeys(vips.keys() - served.keys(), "")
         yield build.row(f"_gateway_{gateway.name}_refused", parent, refused, unseen)
+
+
+def _health_checks(service: Service, slices: tuple[EndpointSlice, ...], around: Surroundings) -> Iterator[Row]:
+    """At each node's health check port the one or the other answer of its agent, whether it has a ready endpoint."""
+    if not service.health_port:
+        return
+    having = {endpoint.node for part in slices for endpoint in part.endpoints if endpoint.ready}
+    for node in around.nodes:
+        if node in around.hosts:
+            answer = _socket(around.hosts[node], HAS_ENDPOINT if node in having else HAS_NO_ENDPOINT)
+            aliases = (NODE_PORTS_OUTSIDE, NODE_PORTS_WITHIN)
+            vips = {_socket(str(alias), service.health_port): answer for alias in aliases}
+            parent = Parent("Logical_Switch", node, "load_balancer")
+            yield _Builder(service, "TCP", affinity=False).row(f"_health_{node}", parent, vips)
+
+
+def _guards(service: Service, around: Surroundings, taken: Collection[Claim]) -> Iterator[Row]:
+    """Who may not use the load balancer's addresses is stopped where he comes in, before any address is replaced.
+
+    Nothing of this tracks connections, so what is no longer allowed ends at once.
+    """
+    ports: dict[tuple[str, str], list[int]] = {}
+    for ip, protocol, port in sorted(service.claims.difference(taken)):
+        if ip in service.guarded_ips and ":" not in ip:
+            ports.setdefault((ip, protocol.lower()), []).append(port)
+    if not ports:
+        return
+    there = " || ".join(
+        f"(ip4.dst == {ip} && {protocol}.dst == {{{', '.join(map(str, numbers))}}})"
+        for (ip, protocol), numbers in ports.items()
+    )
+    wanted = [(DENIED, "drop", f"({there})")]
+    if service.sources:
+        wanted.append((ALLOWED, "allow", f"ip4.src == {{{', '.join(service.sources)}}} && ({there})"))
+    for gateway in around.gateways:
+        for priority, action, match in wanted:
+            yield Row(
+                "ACL",
+                f"sources:{action}:{digest('service', service.namespace, service.name, gateway.name)}",
+                {"direction": "from-lport", "priority": priority, "match": match, "action": action},
+                service_owner(service.namespace, service.name),
+                Parent("Logical_Switch", outside_switch(gateway.name), "acls"),
+            )
 
 
 class _Builder:
@@ -247,17 +311,23 @@ class Backends:
 
     def vips(self, addresses: Iterable[str], ports: Iterable[ServicePort]) -> dict[str, str]:
         """Each port at each address."""
-        ports = list(ports)
-        return {_socket(address, port.port): self._of(port, address) for address in addresses for port in ports}
+        return self.sockets((address, port) for port in ports for address in addresses)
+
+    def sockets(self, pairs: Iterable[tuple[str, ServicePort]]) -> dict[str, str]:
+        """Each pair of an address and a port."""
+        return {_socket(address, port.port): self._of(port, address) for address, port in pairs}
 
     def node_ports(self, addresses: Iterable[str], ports: Iterable[ServicePort]) -> dict[str, str]:
         """Each node port at each node's address."""
         ports = [port for port in ports if port.node_port]
         return {_socket(address, port.node_port): self._of(port, address) for address in addresses for port in ports}
 
-    def seen_by(self, gateway: Gateway) -> Backends | None:
-        """Those whose answers come back by a gateway: those of its own node if it has any, else all; None: nobody's."""
-        if gateway.sources == ():
+    def seen_by(self, gateway: Gateway, nodes: Collection[str]) -> Backends | None:
+        """Those whose answers come back by a gateway: those of its own node if it has any, else all; None: nobody's.
+
+        Nodes, whose addresses `nodes` are, answer the world by a way of their own.
+        """
+        if gateway.sources == () or any(endpoint.address in nodes for endpoint in self._usable()):
             return None
         reduced = Backends(self._slices, networks=gateway.sources)
         own = Backends(self._slices, frozenset({gateway.name}), gateway.sources)

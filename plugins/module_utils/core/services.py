@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 from typing import Any, NamedTuple
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
@@ -14,6 +16,10 @@ PROXY_NAME_LABEL = "service.kubernetes.io/service-proxy-name"
 DEFAULT_AFFINITY_S = 10800
 LONGEST_AFFINITY_S = 65535
 """What OVN takes at most; Kubernetes allows a day. A longer one becomes this."""
+
+
+Claim = tuple[str, str, int]
+"""An external address, a protocol in capitals and a port, which can be one service's only."""
 
 
 class ServicePort(NamedTuple):
@@ -50,11 +56,21 @@ class Service:
     local: bool = False  # internalTrafficPolicy: only endpoints of the client's own node
     external_ips: tuple[str, ...] = ()  # spec.externalIPs, and those of the load balancer that it has been given
     external_local: bool = False  # externalTrafficPolicy: endpoints see who asks
+    guarded_ips: tuple[str, ...] = ()  # those of the load balancer, when not everybody may use them
+    sources: tuple[str, ...] = ()  # loadBalancerSourceRanges of IPv4: who may use the guarded addresses
+    health_port: int = 0  # healthCheckNodePort: where nodes say whether they have endpoints
+    uid: str = ""
+    created: str = ""  # RFC 3339 in UTC, as the API server writes it, so that the older text is the older service
 
     @property
     def key(self) -> tuple[str, str]:
         """Namespace and name."""
         return self.namespace, self.name
+
+    @property
+    def claims(self) -> frozenset[Claim]:
+        """The external addresses and ports that it is to be had at."""
+        return frozenset((ip, port.protocol, port.port) for ip in self.external_ips for port in self.ports)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +99,8 @@ def service_from_api(document: Mapping[str, Any]) -> Service:
     if spec.get("type") != "ExternalName" and not elsewhere:
         given = spec.get("clusterIPs") or [spec.get("clusterIP")]
         addresses = tuple(address for address in given if address and address != "None")
+    balanced = _balanced(spec, document.get("status") or {}) if addresses else set()
+    ranges = spec.get("loadBalancerSourceRanges") or ()
     return Service(
         namespace=sys.intern(metadata["namespace"]),
         name=metadata["name"],
@@ -90,14 +108,28 @@ def service_from_api(document: Mapping[str, Any]) -> Service:
         ports=_ports(spec.get("ports")),
         affinity_s=_affinity(spec),
         local=spec.get("internalTrafficPolicy") == "Local",
-        external_ips=tuple(sorted(_external(spec, document.get("status") or {}))) if addresses else (),
+        external_ips=tuple(sorted(balanced.union(spec.get("externalIPs") or ()))) if addresses else (),
         external_local=spec.get("externalTrafficPolicy") == "Local",
+        guarded_ips=tuple(sorted(balanced)) if ranges else (),
+        sources=_sources(ranges),
+        health_port=int(spec.get("healthCheckNodePort") or 0) if addresses else 0,
+        uid=metadata.get("uid", ""),
+        created=metadata.get("creationTimestamp") or "",
     )
 
 
-def _external(spec: Mapping[str, Any], status: Mapping[str, Any]) -> set[str]:
-    """Addresses beyond the cluster. One of ipMode Proxy is the load balancer's own: traffic has to pass it."""
-    found = set(spec.get("externalIPs") or ())
+def _sources(ranges: Iterable[str]) -> tuple[str, ...]:
+    """Networks of IPv4, sorted. Who comes by IPv6 gets nowhere anyway; what cannot be read lets nobody in."""
+    networks = set()
+    for text in ranges:
+        with contextlib.suppress(ValueError):
+            networks.add(IPv4Network(text.strip(), strict=False))
+    return tuple(map(str, sorted(networks)))
+
+
+def _balanced(spec: Mapping[str, Any], status: Mapping[str, Any]) -> set[str]:
+    """The load balancer's addresses. One of ipMode Proxy is its own: traffic has to pass it."""
+    found: set[str] = set()
     if spec.get("type") == "LoadBalancer":
         for ingress in (status.get("loadBalancer") or {}).get("ingress") or ():
             if ingress.get("ip") and ingress.get("ipMode") != "Proxy":

@@ -9,7 +9,7 @@ node. Table and column meanings: ovn-nb(5).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
@@ -79,6 +79,11 @@ def gateway_router(name: str) -> str:
     return f"GR_{name}"
 
 
+def outside_switch(name: str) -> str:
+    """The name of the switch between a gateway's router and the world."""
+    return f"ext_{name}"
+
+
 def join_port(router: str) -> str:
     """The name of a router's port towards the join switch."""
     return f"rtoj-{router}"
@@ -135,7 +140,7 @@ def foreign_node_topology(name: str, subnet: IPv4Network, marks: Mapping[str, st
 def gateway_topology(router: str, cluster: IPv4Network, join: IPv4Network, gateway: Gateway) -> Iterator[Row]:
     """A gateway's router on its chassis, its way out through an interface of its own, and source NAT for pods."""
     name, owner = gateway_router(gateway.name), gateway_owner(gateway.name)
-    outside, port = f"ext_{gateway.name}", f"rtoe-{gateway_router(gateway.name)}"
+    outside, port = outside_switch(gateway.name), f"rtoe-{gateway_router(gateway.name)}"
     yield Row(
         "Logical_Router",
         name,
@@ -181,6 +186,23 @@ def exit_route(router: str, gateway: str, join_address: IPv4Address, is_open: bo
     if is_open is None:
         return route
     return replace(route, columns={**route.columns, "route_table": "" if is_open else CLOSED})
+
+
+def ways_owner(gateway: str) -> str:
+    """The owner of a gateway's ways to nodes."""
+    return f"node-ways/{gateway}"
+
+
+def way_to_nodes(gateway: str, cluster_join: IPv4Address, nodes: Sequence[str]) -> Row:
+    """A gateway's way to `nodes`, addresses, when they are what a service leads to: by the cluster router.
+
+    Nothing else goes there: what is for a node's address by itself takes the routes, and so does an answer to a node.
+    """
+    match = f"ip4.dst == {{{', '.join(nodes)}}} && ct.dnat && !ct.rpl"
+    columns = {"priority": 100, "match": match, "action": "reroute", "nexthops": [str(cluster_join)]}
+    owner = ways_owner(gateway)
+    parent = Parent("Logical_Router", gateway_router(gateway), "policies")
+    return Row("Logical_Router_Policy", owner, columns, owner, parent)
 
 
 def _join(router: str, address: IPv4Address, join: IPv4Network, owner: str) -> Iterator[Row]:

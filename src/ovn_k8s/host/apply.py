@@ -190,7 +190,7 @@ def _source(handle: Netlink, config: NodeConfig) -> str:
 
 
 def _routes(config: NodeConfig, source: str, *, there: bool) -> Iterator[Route]:
-    """The ways to pods and services.
+    """The ways to pods, services and gateways' routers.
 
     A UDP server that is bound to no address answers from the one that the route names, and who asks expects that which
     it has asked: the node's. What begins here gets the management address on its way out (services.py). When the node's
@@ -200,10 +200,11 @@ def _routes(config: NodeConfig, source: str, *, there: bool) -> Iterator[Route]:
         own = source or str(config.management_address.ip)
         yield Route(str(config.subnet), source=own, protocol=RTPROT_KERNEL, scope=RT_SCOPE_LINK)
     router = str(config.router_address)
-    for network in (config.cluster_cidr, ALIASES):
+    clients = (config.cluster_cidr, config.join_cidr, ALIASES)
+    for network in clients:
         yield Route(str(network), router, source=source)
     yield Route(str(config.service_cidr), router)
-    for network in (config.cluster_cidr, ALIASES) if source else ():
+    for network in clients if source else ():
         yield Route(str(network), router, metric=SECOND_METRIC)
 
 

@@ -28,6 +28,7 @@ DEFAULT_PATH = Path("/etc/ovn-k8s/node.toml")
 DEFAULT_OVS_REMOTE = "unix:/run/openvswitch/db.sock"
 INTEGRATION_BRIDGE = "br-int"
 DATAPATH_TYPES = ("system", "netdev")
+DEFAULT_JOIN = IPv4Network("100.64.0.0/16")
 
 
 class ConfigError(Exception):
@@ -61,6 +62,7 @@ class NodeConfig:
     `subnet_fixed`: the file itself says it, so it is not looked for elsewhere.
     `node_ip`: the node's address among the nodes, from which its processes talk to its own pods and at which it has
     node ports; None: from the management one, and no node ports.
+    `join_cidr`: where the routers of gateways are, which ask nodes what services lead there.
     """
 
     node_name: str
@@ -75,6 +77,7 @@ class NodeConfig:
     ovs_remote: str = DEFAULT_OVS_REMOTE
     subnet_fixed: bool = False
     node_ip: IPv4Address | None = None
+    join_cidr: IPv4Network = DEFAULT_JOIN
 
     @property
     def subnet(self) -> IPv4Network:
@@ -170,6 +173,7 @@ def parse(data: Mapping[str, Any]) -> NodeConfig:
         ovs_remote=_section(data, "openvswitch").get("remote", DEFAULT_OVS_REMOTE),
         subnet_fixed=node_subnet is not None,
         node_ip=_address(data, "node_ip") if "node_ip" in data else None,
+        join_cidr=_network(data, "join_cidr") if "join_cidr" in data else DEFAULT_JOIN,
     )
 
 

@@ -26,6 +26,7 @@ from ovn_k8s.ovsdb.errors import OvsdbError
 from .attacher import BINDING_SECONDS, INSTALL_SECONDS, Attacher
 from .bindings import Bindings
 from .hybrid_overlay import HybridOverlay
+from .local_endpoints import LocalEndpoints
 from .place import Place, take
 from .pod_ports import PodPorts
 from .server import Server
@@ -122,6 +123,11 @@ def _serve(config: NodeConfig, southbound: Southbound, options: argparse.Namespa
     bindings.start()
     ports.start()
     overlay.start()
+    if config.node_ip:
+        try:
+            LocalEndpoints(config.node_ip).start()
+        except OSError as error:
+            LOG.warning("health checks of services are not answered here: %s", error)
     with Server(options.socket, attacher.handle) as server:
         thread = threading.Thread(target=server.serve_forever, name="cni", daemon=True)
         thread.start()

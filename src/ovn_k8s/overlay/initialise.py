@@ -98,6 +98,7 @@ def _node_init(options: Options) -> list[str]:
             "node_name": options.node_name,
             "cluster_cidr": options.cluster_ip_subnet,
             "service_cidr": options.service_ip_subnet,
+            "join_cidr": options.join_ip_subnet,
             "node_subnet": options.subnet,
             "mtu": options.mtu or document.get("mtu", 1400),
             "datapath_type": local.get("ovn-bridge-datapath-type", document.get("datapath_type", "system")),

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: the ovn_k8s.cluster authors
-"""Events on pods that cannot be wired, as `kubectl describe pod` shows them."""
+"""Events on pods that cannot be wired and services that do not get an address, as `kubectl describe` shows them."""
 
 from __future__ import annotations
 
@@ -9,18 +9,16 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
-from ovn_k8s.core.pods import Pod
 from ovn_k8s.daemon.log import fields
 from ovn_k8s.daemon.metrics import Counter
 from ovn_k8s.kubernetes.api import Api
 from ovn_k8s.kubernetes.errors import ApiRefused, KubernetesError
-from ovn_k8s.kubernetes.informer import Informer
 
 from .workqueue import Key
 
@@ -31,7 +29,7 @@ NO_PORT = "NoLogicalPort"
 """Reason of an event: the pod has no port in OVN yet."""
 
 ADDRESS_REFUSED = "AddressRefused"
-"""Reason of an event: the pod does not get the address that it asks for."""
+"""Reason of an event: the pod or service does not get the address that it asks for."""
 
 PATIENCE_S = 1.0
 """What passes by itself within this time is not worth an event."""
@@ -43,6 +41,19 @@ CHANGED_S = 10.0
 TICK_S = 0.5
 MOST_PER_TICK = 5
 MOST_KEPT = 2000
+
+
+class Known(Protocol):
+    """What an event can be about."""
+
+    @property
+    def uid(self) -> str: ...
+
+
+class Cache(Protocol):
+    """What is there, by namespace and name."""
+
+    def get(self, key: tuple[str, str]) -> Known | None: ...
 
 
 @dataclass
@@ -59,18 +70,21 @@ class _Notice:
 
 
 class EventRecorder:
-    """A thread that writes events, ten in a second at most. What is said again is counted, not written again."""
+    """A thread that writes events, ten in a second at most. What is said again is counted, not written again.
 
-    def __init__(self, api: Api, pods: Informer[Pod], *, leads: Callable[[], bool]) -> None:
+    `objects`: the caches of the kinds of objects, as keys have them, that events are about.
+    """
+
+    def __init__(self, api: Api, objects: Mapping[str, Cache], *, leads: Callable[[], bool]) -> None:
         self._api = api
-        self._pods = pods
+        self._objects = objects
         self._leads = leads
         self._notices: dict[Key, _Notice] = {}
         self._lock = threading.Lock()
         self._some = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="events", daemon=True)
-        self.written = Counter("ovn_k8s_watcher_events_total", "Events on pods sent to the API server.", "result")
+        self.written = Counter("ovn_k8s_watcher_events_total", "Events sent to the API server.", "result")
 
     def start(self) -> None:
         """Start the thread."""
@@ -84,7 +98,9 @@ class EventRecorder:
             self._thread.join(timeout=5)
 
     def tell(self, key: Key, reason: str, message: str) -> None:
-        """Something is wrong with a pod. Returns at once."""
+        """Something is wrong with an object; with one of other kinds nothing is done. Returns at once."""
+        if key.kind not in self._objects:
+            return
         now = time.monotonic()
         with self._lock:
             notice = self._notices.get(key)
@@ -104,7 +120,7 @@ class EventRecorder:
             self._some.set()
 
     def well(self, key: Key) -> None:
-        """Nothing is wrong with a pod any more. Returns at once."""
+        """Nothing is wrong with an object any more. Returns at once."""
         if key in self._notices:
             with self._lock:
                 self._notices.pop(key, None)
@@ -132,18 +148,18 @@ class EventRecorder:
             self._write(key, notice)
 
     def _write(self, key: Key, notice: _Notice) -> None:
-        pod = self._pods.get((key.namespace, key.name))
-        if pod is None or (notice.uid and notice.uid != pod.uid):
+        known = self._objects[key.kind].get((key.namespace, key.name))
+        if known is None or (notice.uid and notice.uid != known.uid):
             self.well(key)
             return
         collection = f"/api/v1/namespaces/{quote(key.namespace)}/events"
-        notice.due, notice.sent, notice.uid = 0.0, time.monotonic(), pod.uid
+        notice.due, notice.sent, notice.uid = 0.0, time.monotonic(), known.uid
         try:
             if notice.name:
                 patch = {"count": notice.count, "lastTimestamp": _seconds(notice.last)}
                 self._api.merge_patch(f"{collection}/{quote(notice.name)}", patch)
             else:
-                document = _event(pod, notice)
+                document = _event(key, notice)
                 self._api.create(collection, document)
                 notice.name = document["metadata"]["name"]
             self.written.add(value="written")
@@ -155,16 +171,16 @@ class EventRecorder:
             LOG.warning("event: %s", error, extra=fields(object=key))
 
 
-def _event(pod: Pod, notice: _Notice) -> dict[str, Any]:
+def _event(key: Key, notice: _Notice) -> dict[str, Any]:
     """A v1 Event."""
     return {
-        "metadata": {"namespace": pod.namespace, "name": f"{pod.name[:230]}.{secrets.token_hex(8)}"},
+        "metadata": {"namespace": key.namespace, "name": f"{key.name[:230]}.{secrets.token_hex(8)}"},
         "involvedObject": {
             "apiVersion": "v1",
-            "kind": "Pod",
-            "namespace": pod.namespace,
-            "name": pod.name,
-            "uid": pod.uid,
+            "kind": key.kind.capitalize(),
+            "namespace": key.namespace,
+            "name": key.name,
+            "uid": notice.uid,
         },
         "type": "Warning",
         "reason": notice.reason,

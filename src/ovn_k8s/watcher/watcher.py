@@ -24,10 +24,9 @@ from ovn_k8s.ovsdb.errors import ConnectionFailed
 from ovn_k8s.ovsdb.monitor import Monitor
 from ovn_k8s.ovsdb.replica import Replica
 
-from . import egress, exits, gateways, hybrid, nodes, pods, policies, services
+from . import egress, events, exits, gateways, hybrid, node_ways, nodes, pods, policies, services
 from .annotations import Annotator
 from .config import Config
-from .events import EventRecorder
 from .leadership import Leadership
 from .node_annotations import NodeAnnotator
 from .reachability import Reachability
@@ -115,7 +114,8 @@ class Watcher:
         self.annotator = Annotator(
             self._api, self.pods, busy=lambda: len(self.queue) > 0, leads=lambda: self.leadership.term > 0
         )
-        self.events = EventRecorder(self._api, self.pods, leads=lambda: self.leadership.term > 0)
+        caches: dict[str, events.Cache] = {pods.KIND: self.pods, services.KIND: self.services}
+        self.events = events.EventRecorder(self._api, caches, leads=lambda: self.leadership.term > 0)
         self.node_annotator = NodeAnnotator(self._api, self.nodes, leads=lambda: self.leadership.term > 0)
         self.hybrid = hybrid.HybridHandler(self.nodes, self.book, self.node_annotator.want)
         self.node_handler = nodes.NodeHandler(
@@ -138,8 +138,9 @@ class Watcher:
                 self.hybrid,
                 *self._gateway_handlers(config),
                 exits.ExitHandler(self.reachability.verdict),
+                node_ways.NodeWayHandler(),
                 self.egress,
-                services.ServiceHandler(self.services, self.slices),
+                services.ServiceHandler(self.services, self.slices, self.queue.add_all),
             ],
             policies.Policies(self.pods, self.namespaces, self.policies, self.book, config.service_cidr),
         )

@@ -391,7 +391,7 @@ class Writer:
         else:
             self.waiting.pop(key, None)
         if wish.refused:
-            self._tell(key, ADDRESS_REFUSED, wish.refused)
+            self._events.tell(key, ADDRESS_REFUSED, wish.refused)
         elif wish.waits_for:
             self._tell(key, NO_PORT, wish.waits_for)
         else:

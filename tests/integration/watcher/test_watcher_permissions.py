@@ -187,7 +187,7 @@ def test_an_event_that_is_said_again_is_counted(world: World, monkeypatch: pytes
     api = Api.from_kubeconfig(world.plane.kubeconfig("watcher"))
     informer = Informer(api, "/api/v1/pods", pod_from_api)
     informer.start()
-    recorder = events.EventRecorder(api, informer, leads=lambda: True)
+    recorder = events.EventRecorder(api, {pods.KIND: informer}, leads=lambda: True)
     try:
         assert informer.wait_synced(10)
         recorder.start()

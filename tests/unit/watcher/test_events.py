@@ -54,7 +54,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def recorder(server: Server, pods: Any = None) -> EventRecorder:
-    return EventRecorder(server, pods or Pods(), leads=lambda: True)  # type: ignore[arg-type]
+    return EventRecorder(server, {"pod": pods or Pods()}, leads=lambda: True)  # type: ignore[arg-type]
 
 
 A = Key("pod", "d", "a")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.ovn_k8s.cluster.plugins.module_utils.core.database import Database
-from ansible_collections.ovn_k8s.cluster.plugins.module_utils.core.rows import Parent
+from ansible_collections.ovn_k8s.cluster.plugins.module_utils.core.rows import Parent, Row
 from ansible_collections.ovn_k8s.cluster.plugins.module_utils.core.schema import parse_schema
 from ansible_collections.ovn_k8s.cluster.plugins.module_utils.core.service_rows import (
     TABLES,
@@ -19,6 +19,7 @@ from ansible_collections.ovn_k8s.cluster.plugins.module_utils.core.service_rows 
     is_outside,
     knows_affinity,
     service_load_balancers,
+    service_rows,
     surroundings,
 )
 from ansible_collections.ovn_k8s.cluster.plugins.module_utils.core.services import (
@@ -252,7 +253,7 @@ OUTSIDE = {
     "externalIPs": ["203.0.113.5"],
     "ports": [{"name": "http", "port": 80, "nodePort": 30080}],
 }
-ADDRESSES = ("172.30.0.12", "172.30.0.14")
+HOSTS = {"n1": "172.30.0.12", "gw": "172.30.0.14"}
 TARGET = (ServicePort("http", "TCP", 8080),)
 
 
@@ -261,7 +262,7 @@ def outside(*gateways: Gateway, status: dict[str, Any] | None = None, **spec: An
     document = service(**{**OUTSIDE, **spec})
     document["status"] = {"loadBalancer": status or {}}
     endpoints = (Endpoint("10.244.1.3", "n1", True, True, False), Endpoint("10.244.2.3", "n2", True, True, False))
-    around = Surroundings(("n1", "n2"), ADDRESSES, gateways)
+    around = Surroundings(("n1", "n2"), HOSTS, gateways)
     rows = service_load_balancers(service_from_api(document), [part(*endpoints, ports=TARGET)], around)
     return {row.name.removeprefix("service_d_web_tcp"): row for row in rows}
 
@@ -332,6 +333,75 @@ def test_external_policy_local_keeps_the_source_where_answers_come_back(
     assert set(rows[""].columns["vips"].values()) == {"10.244.1.3:8080,10.244.2.3:8080"}
 
 
+def test_what_leads_to_a_node_is_asked_for_in_the_gateways_name() -> None:
+    """A node answers the world by a way of its own."""
+    document = service(**{**OUTSIDE, "externalTrafficPolicy": "Local"})
+    around = Surroundings(("n1",), HOSTS, (Gateway("gw", "192.0.2.2"),))
+    for address, kept in (("10.244.1.3", True), (HOSTS["n1"], False)):
+        slices = [part(endpoint(address), ports=TARGET)]
+        rows = {row.name: row for row in service_load_balancers(service_from_api(document), slices, around)}
+        balancer = rows["service_d_web_tcp_gateway_gw"].columns
+        assert set(balancer["vips"].values()) == {f"{address}:8080"}
+        assert ("skip_snat" in balancer["options"]) is kept
+
+
+def test_each_node_says_at_the_health_check_port_whether_it_has_a_ready_endpoint() -> None:
+    document = service(**{**OUTSIDE, "externalTrafficPolicy": "Local", "healthCheckNodePort": 32000})
+    around = Surroundings(("n1", "n2", "n3"), {"n1": "172.30.0.1", "n2": "172.30.0.2"})
+    here, ending = Endpoint("10.244.1.3", "n1", True, True, False), Endpoint("10.244.2.3", "n2", False, True, True)
+    rows = {
+        row.name: row for row in service_rows(service_from_api(document), [part(here, ending, ports=TARGET)], around)
+    }
+    for node, answer in (("n1", "172.30.0.1:9411"), ("n2", "172.30.0.2:9412")):
+        row = rows[f"service_d_web_tcp_health_{node}"]
+        assert row.columns["vips"] == {"169.254.0.2:32000": answer, "169.254.0.3:32000": answer}
+        assert row.parent == Parent("Logical_Switch", node, "load_balancer")
+    assert "service_d_web_tcp_health_n3" not in rows
+
+
+def guards(*ranges: str, taken: tuple[tuple[str, str, int], ...] = (), gateways: int = 1) -> list[Row]:
+    """The ACLs of a service with a load balancer's addresses, one of IPv6, and one that is not."""
+    ports = [{"port": 80}, {"port": 443, "name": "s"}, {"port": 53, "protocol": "UDP", "name": "dns"}]
+    document = service(**{**OUTSIDE, "ports": ports, "loadBalancerSourceRanges": list(ranges)})
+    document["status"] = {"loadBalancer": {"ingress": [{"ip": "192.0.2.77"}, {"ip": "2001:db8::1"}]}}
+    around = Surroundings(gateways=tuple(Gateway(f"gw{number}", "192.0.2.2") for number in range(gateways)))
+    rows = service_rows(service_from_api(document), (), around, taken=taken)
+    return [row for row in rows if row.table == "ACL"]
+
+
+def test_source_ranges_stop_others_where_they_come_in() -> None:
+    there = "((ip4.dst == 192.0.2.77 && tcp.dst == {80, 443}) || (ip4.dst == 192.0.2.77 && udp.dst == {53}))"
+    drop, allow = guards("198.51.100.7/24", "2001:db8::/32", "10.0.0.0/8")
+    assert (drop.columns["action"], drop.columns["match"]) == ("drop", there)
+    match = f"ip4.src == {{10.0.0.0/8, 198.51.100.0/24}} && {there}"
+    assert (allow.columns["action"], allow.columns["match"]) == ("allow", match)
+    assert allow.columns["priority"] > drop.columns["priority"]
+    assert drop.parent == Parent("Logical_Switch", "ext_gw0", "acls")
+    assert drop.owner == "service/d/web"
+
+
+def test_without_ranges_nobody_is_stopped() -> None:
+    assert guards() == []
+
+
+@pytest.mark.parametrize("nobody", ["2001:db8::/32", "0377.0.0.0/8"])
+def test_ranges_that_name_no_ipv4_network_let_nobody_in(nobody: str) -> None:
+    assert [row.columns["action"] for row in guards(nobody)] == ["drop"]
+
+
+def test_each_gateway_stops_them() -> None:
+    assert len({row.name for row in guards("10.0.0.0/8", gateways=2)}) == 4
+
+
+def test_what_another_service_has_is_left_to_it() -> None:
+    taken = (("192.0.2.77", "TCP", 80), ("192.0.2.77", "UDP", 53))
+    assert guards("2001:db8::/32", taken=taken)[0].columns["match"] == "((ip4.dst == 192.0.2.77 && tcp.dst == {443}))"
+    document = service(**OUTSIDE)
+    around = Surroundings(gateways=(Gateway("gw", "192.0.2.2"),))
+    rows = service_load_balancers(service_from_api(document), (), around, taken=[("203.0.113.5", "TCP", 80)])
+    assert {vip for row in rows for vip in row.columns["vips"]} == {"10.96.0.9:80", "192.0.2.2:30080"}
+
+
 def test_external_policy_local_leads_from_a_node_to_its_own_endpoints_only() -> None:
     ports = [{"name": "http", "port": 80, "nodePort": 30080}, {"name": "none", "port": 81, "nodePort": 30081}]
     rows = outside(externalTrafficPolicy="Local", externalIPs=[], ports=ports)
@@ -400,7 +470,7 @@ def test_the_surroundings_are_read_from_the_rows_of_nodes_and_gateways() -> None
         put("Logical_Router_Static_Route", owner, ip_prefix=prefix, policy=policy, external_ids=ids)
     assert surroundings(database) == Surroundings(
         ("n1",),
-        ("172.30.0.12",),
+        {"n1": "172.30.0.12"},
         (Gateway("gw1", "192.0.2.2", (IPv4Network("10.244.1.0/24"),)), Gateway("gw2", "192.0.2.2", (), False)),
     )
 
