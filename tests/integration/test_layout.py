@@ -12,7 +12,7 @@ import pytest
 
 from ovn_k8s.core.addresses import AddressError
 from ovn_k8s.core.errors import InvalidValue, OwnershipConflict
-from ovn_k8s.core.layout import TABLES, Layout, Request, WantedGateway, WantedNode, lay_out, stored_subnets, tear_down
+from ovn_k8s.core.layout import TABLES, Layout, Request, WantedGateway, WantedNode, lay_out, stored_subnets
 from ovn_k8s.ovsdb.client import Client
 from ovn_k8s.ovsdb.errors import Stale
 from ovn_k8s.ovsdb.remote import parse_remotes
@@ -154,14 +154,6 @@ def test_a_switch_of_somebody_else_is_left_alone(northbound: Client) -> None:
     insert(northbound, "Logical_Switch", name="a")
     with pytest.raises(OwnershipConflict, match="belongs to 'nobody"):
         converge(northbound, request(wanted("a", 1)))
-
-
-def test_tear_down_leaves_nothing_of_ours(northbound: Client) -> None:
-    insert(northbound, "Logical_Switch", name="foreign")
-    converge(northbound, request(wanted("a", 1), gateways=[gateway()]))
-    northbound.commit(tear_down(snapshot(northbound)))
-    left = [row.columns["name"] for table in TABLES for row in snapshot(northbound).rows(table)]
-    assert left == ["foreign"]
 
 
 def routes_out(database) -> set[str]:

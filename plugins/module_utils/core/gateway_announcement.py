@@ -9,7 +9,6 @@ The gateway puts items into `external_ids:ovn-cms-options` of its own Open vSwit
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 
@@ -46,13 +45,3 @@ def announced(options: str) -> Announcement | None:
         return Announcement(items[_INTERFACE], IPv4Interface(items[_ADDRESS]), nexthop, items[_MAC])
     except (KeyError, ValueError):
         return None
-
-
-def announcements(chassis: Iterable[Mapping[str, Mapping[str, str]]]) -> dict[str, Announcement]:
-    """The announcements of Chassis rows, by the chassis' name."""
-    result = {}
-    for columns in chassis:
-        found = announced(columns["other_config"].get(CMS_OPTIONS, ""))
-        if found:
-            result[str(columns["name"])] = found
-    return result

@@ -21,7 +21,6 @@ from .topology import (
     CLUSTER_OWNER,
     CLUSTER_ROUTER_KEY,
     JOIN_SWITCH,
-    LOAD_BALANCER_GROUP,
     NODE_SUBNET_KEY,
     Gateway,
     Node,
@@ -186,17 +185,6 @@ def grounds_of_choice(router: str) -> tuple[tuple[str, str, str], ...]:
     choice might be somebody else's already.
     """
     return ("Logical_Router", router, "ports"), ("Logical_Switch", JOIN_SWITCH, "ports")
-
-
-def tear_down(actual: Database) -> Plan:
-    """Plan the removal of everything that layouts have made."""
-    kinds = ("node/", "gateway/", "exit/", "hybrid/")
-    return plan(
-        [],
-        actual,
-        owners=lambda owner: owner == CLUSTER_OWNER or owner.startswith(kinds),
-        absent=[("Load_Balancer_Group", LOAD_BALANCER_GROUP)],
-    )
 
 
 def cluster_router(actual: Database) -> str:

@@ -36,7 +36,6 @@ class Column:
     min: int = 1
     max: int = 1
     mutable: bool = True
-    ephemeral: bool = False
 
     @property
     def is_map(self) -> bool:
@@ -122,7 +121,6 @@ def _column(name: str, spec: Mapping[str, Any]) -> Column:
         min=kind.get("min", 1),
         max=UNLIMITED if limit == "unlimited" else limit,
         mutable=spec.get("mutable", True),
-        ephemeral=spec.get("ephemeral", False),
     )
 
 

@@ -17,7 +17,6 @@ PROPERTIES = (
     "Id",
     "LoadState",
     "ActiveState",
-    "SubState",
     "UnitFileState",
     "NeedDaemonReload",
     "FragmentPath",
@@ -53,7 +52,6 @@ class UnitStatus:
     name: str
     load_state: str = "not-found"
     active_state: str = "inactive"
-    sub_state: str = "dead"
     unit_file_state: str = ""
     need_reload: bool = False
     unit_files: tuple[str, ...] = ()
@@ -103,7 +101,6 @@ def parse_show(text: str) -> dict[str, UnitStatus]:
             name=name,
             load_state=values.get("LoadState", "not-found"),
             active_state=values.get("ActiveState", "inactive"),
-            sub_state=values.get("SubState", "dead"),
             unit_file_state=values.get("UnitFileState", ""),
             need_reload=values.get("NeedDaemonReload") == "yes",
             unit_files=tuple(path for path in files if path),

@@ -111,11 +111,6 @@ class Replica:
         """Wait until the replica is complete; False when it is not in time."""
         return self._synced.wait(timeout)
 
-    def monitor_where(self, table: str, where: Sequence[Any], timeout: float = CONNECT_TIMEOUT_S) -> None:
-        """Change which rows of a table are kept; returns when the server has taken it."""
-        self._tables[table] = Monitor(self._tables[table].columns, tuple(where))
-        self._request("monitor_cond_change", [self.name, self.name, {table: [{"where": list(where)}]}], timeout)
-
     def transact(self, operations: Sequence[dict[str, Any]], timeout: float = 10.0) -> list[Any]:
         """Run one transaction.
 

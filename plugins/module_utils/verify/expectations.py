@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from .results import FAILED, OK, SKIPPED, Result
@@ -84,7 +84,6 @@ class Surroundings:
     external_port: int = 8080
     external_sources: tuple[str, ...] = ()
     attempts: int = 4
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 def partners(nodes: Sequence[str]) -> dict[str, list[str]]:

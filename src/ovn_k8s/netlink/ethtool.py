@@ -10,26 +10,7 @@ import socket
 import struct
 
 _SIOCETHTOOL = 0x8946
-_ETHTOOL_GTXCSUM = 0x16
 _ETHTOOL_STXCSUM = 0x17
-
-
-def _ioctl(interface: str, command: int, value: int) -> int:
-    data = array.array("B", struct.pack("=II", command, value))
-    address, _ = data.buffer_info()
-    request = struct.pack("16sP16x", interface.encode(), address)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
-        fcntl.ioctl(handle.fileno(), _SIOCETHTOOL, request)
-    return int(struct.unpack("=II", data.tobytes())[1])
-
-
-def transmit_checksum(interface: str) -> bool:
-    """Whether the interface leaves checksums to the device.
-
-    Raises:
-        OSError: no such interface here, or it does not know the setting.
-    """
-    return bool(_ioctl(interface, _ETHTOOL_GTXCSUM, 0))
 
 
 def set_transmit_checksum(interface: str, enabled: bool) -> None:
@@ -41,4 +22,8 @@ def set_transmit_checksum(interface: str, enabled: bool) -> None:
     Raises:
         OSError: no such interface here, no privilege, or the driver cannot.
     """
-    _ioctl(interface, _ETHTOOL_STXCSUM, int(enabled))
+    data = array.array("B", struct.pack("=II", _ETHTOOL_STXCSUM, int(enabled)))
+    address, _ = data.buffer_info()
+    request = struct.pack("16sP16x", interface.encode(), address)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
+        fcntl.ioctl(handle.fileno(), _SIOCETHTOOL, request)

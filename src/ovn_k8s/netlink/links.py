@@ -133,11 +133,6 @@ class Netlink:
         with _failing(f"interface {link.name} up"):
             self._socket.link("set", index=link.index, state="up" if up else "down")
 
-    def set_mtu(self, link: Link, mtu: int) -> None:
-        """Set the MTU in bytes."""
-        with _failing(f"interface {link.name} mtu {mtu}"):
-            self._socket.link("set", index=link.index, mtu=mtu)
-
     def without_ipv6_addresses(self, link: Link) -> None:
         """Let the kernel make no link-local IPv6 address, so that there is no duplicate address detection either."""
         mode = {"attrs": [("IFLA_INET6_ADDR_GEN_MODE", _IN6_ADDR_GEN_MODE_NONE)]}

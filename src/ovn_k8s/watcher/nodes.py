@@ -75,10 +75,6 @@ class NodeHandler:
             self._deleted.add(node.name)
         return Key(KIND, "", node.name)
 
-    def all_nodes(self) -> list[ClusterNode]:
-        """Every node of the API."""
-        return self._nodes.all()
-
     def is_foreign(self, name: str) -> bool:
         """Whether the pods of a node are not OVN's: it is a Windows node. One that has a switch of its own has OVN."""
         node = self._nodes.get(name)

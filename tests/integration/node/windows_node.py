@@ -55,7 +55,6 @@ class WindowsNode:
         self._agent = Agent(library, config, lambda: self.peers, self._announce)
         folder = ovn.directory / name
         self._pods = PodNetwork(library, config, Sandboxes(folder))
-        self._namespaces: dict[str, str] = {}
 
     def _announce(self, router_mac: str) -> None:
         self.router_mac = router_mac.replace("-", ":").lower()
@@ -83,17 +82,11 @@ class WindowsNode:
         """A pod: the name of its namespace here, and its address."""
         code, handle, _, record = self.model.call("HcnCreateNamespace", "", 0, '{"Type": "Guest"}')
         assert code == 0, record
-        namespace = self._namespaces[name] = self.model.handles.pop(handle)[1]
+        namespace = self.model.handles.pop(handle)[1]
         result = self._pods.handle(self._request("ADD", name, namespace))
         assert result
         self.dataplane.converge()
         return self.dataplane.compartment_of(namespace), result["ips"][0]["address"].partition("/")[0]
-
-    def delete_pod(self, name: str) -> None:
-        """Its end."""
-        self._pods.handle(self._request("DEL", name, self._namespaces[name]))
-        self.model.call("HcnDeleteNamespace", self._namespaces.pop(name), 0, "")
-        self.dataplane.converge()
 
     def stop(self) -> None:
         """Take everything away."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ovn_k8s.core.gateway_announcement import Announcement, announced, announcements, with_announcement
+from ovn_k8s.core.gateway_announcement import Announcement, announced, with_announcement
 from ovn_k8s.gateway.config import ConfigError, load, parse
 from ovn_k8s.gateway.host_side import HostSide, rules
 from ovn_k8s.gateway.router_address import first_address
@@ -88,15 +88,6 @@ def test_an_announcement_leaves_items_of_others() -> None:
 @pytest.mark.parametrize("options", ["", "enable-chassis-as-gw", "ovn-k8s-gateway-address=nonsense"])
 def test_what_is_no_announcement_is_none(options: str) -> None:
     assert announced(options) is None
-
-
-def test_announcements_of_all_chassis() -> None:
-    said = Announcement("breth0", IPv4Interface("192.0.2.2/24"), None, "02:00:00:00:00:01")
-    rows = [
-        {"name": "gw", "other_config": {"ovn-cms-options": with_announcement("", said)}},
-        {"name": "linux1", "other_config": {}},
-    ]
-    assert announcements(rows) == {"gw": said}  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("text", "address"), [

@@ -142,10 +142,6 @@ class Client:
         self.connection = Connection(near)
         self.frames: list[Frame] = []
 
-    def read_until_closed(self) -> None:
-        while (frame := self.connection.read()) is not None:
-            self.frames.append(frame)
-
     def content(self, stream: int) -> bytes:
         return b"".join(frame.content for frame in self.frames if frame.type == 0 and frame.stream == stream)
 

@@ -16,7 +16,6 @@ SHOWN = """\
 Id=etcd.service
 LoadState=loaded
 ActiveState=active
-SubState=running
 UnitFileState=enabled
 NeedDaemonReload=no
 FragmentPath=/etc/systemd/system/etcd.service
@@ -27,7 +26,6 @@ ActiveEnterTimestampMonotonic=6000
 Id=gone.service
 LoadState=not-found
 ActiveState=inactive
-SubState=dead
 UnitFileState=
 NeedDaemonReload=no
 FragmentPath=
@@ -42,7 +40,6 @@ def running(**changes: object) -> UnitStatus:
         "name": "a.service",
         "load_state": "loaded",
         "active_state": "active",
-        "sub_state": "running",
         "unit_file_state": "enabled",
         "unit_files": ("/unit",),
         "started": 1000,

@@ -211,11 +211,6 @@ def write_load_balancer(balancer: LoadBalancer, endpoint_ids: Iterable[str]) -> 
     return written
 
 
-def write_namespace(namespace: Namespace) -> Document:
-    """The settings of HcnCreateNamespace."""
-    return {"ID": namespace.id, "Type": namespace.type, "SchemaVersion": SCHEMA_VERSION}
-
-
 def modify(resource: str, request: str, settings: Document) -> Document:
     """The settings of HcnModify…: resource Policy, DNS, Extension, Endpoint or Port; request Add, Remove or Update."""
     return {"ResourceType": resource, "RequestType": request, "Settings": settings}

@@ -21,9 +21,6 @@ EXTERNAL_TYPES = frozenset({"Transparent", "L2Bridge", "L2Tunnel", "Overlay"})
 SMALLEST_OVERLAY_VSID = 4096
 """Windows refuses overlay networks with a smaller VXLAN network identifier."""
 
-OVS_EXTENSION = "583cc151-73ec-4a6a-8b47-578297ad7623"
-"""Switch extension of Open vSwitch for Windows."""
-
 
 @dataclass(frozen=True)
 class Route:

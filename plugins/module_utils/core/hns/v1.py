@@ -9,7 +9,6 @@ users enable them. Its documents are read as well, because HNS shows with them w
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from . import reading
@@ -38,11 +37,6 @@ def output(response: str, what: str) -> Any:
     if not success:
         raise CallFailed(f"{what}: HNS says {reply.get('Error') or 'nothing about the cause'}")
     return reply.get("Output")
-
-
-def extension_request(extensions: Mapping[str, bool]) -> Document:
-    """The body of `POST /networks/<id>` that switches extensions on and off."""
-    return {"Extensions": [{"Id": id_, "IsEnabled": on} for id_, on in sorted(extensions.items())]}
 
 
 def write_network(network: Network) -> Document:
@@ -207,8 +201,3 @@ def read_endpoint(document: Any) -> Endpoint:
         ),
         id=reading.guid(endpoint.get("ID"), place.at("ID")),
     )
-
-
-def attach_to_host(compartment: int = 1) -> Document:
-    """The body of `POST /endpoints/<id>/attach` that gives an endpoint to the host itself."""
-    return {"SystemType": "Host", "CompartmentId": compartment, "VirtualNicName": ""}
