@@ -136,7 +136,7 @@ def test_what_stays_keeps_its_counters(switch: Server) -> None:
     )
     control = ["ovs-appctl", "-t", f"{switch.folder}/vswitchd.ctl"]
     subprocess.run([*control, "netdev-dummy/receive", "p1", packet], check=True, capture_output=True)
-    subprocess.run([*control, "revalidator/wait"], check=True, capture_output=True)
+    subprocess.run([*control, "revalidator/purge"], check=True, capture_output=True)
     assert "n_packets=1" in next(line for line in ofctl(switch, "dump-flows").splitlines() if "priority=9" in line)
     flows(switch, kept, "priority=8,actions=LOCAL")
     assert "n_packets=1" in next(line for line in ofctl(switch, "dump-flows").splitlines() if "priority=9" in line)

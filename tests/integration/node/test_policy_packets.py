@@ -222,10 +222,13 @@ class Scene:
         self._sync()
 
     def _sync(self) -> None:
-        """Wait until both nodes have the flows, and until what their datapaths keep of older ones is gone."""
+        """Wait until both nodes have the flows, and have their datapaths forget what they keep of older ones.
+
+        `revalidator/wait` would not do: a round that was under way already may have passed the flows in question.
+        """
         self.ovn.nbctl("--wait=hv", "sync")
         for node in self.nodes:
-            node.appctl("ovs-vswitchd", "revalidator/wait")
+            node.appctl("ovs-vswitchd", "revalidator/purge")
 
 
 PORT_NAMES = (("http", "TCP", 8080),)

@@ -278,10 +278,10 @@ class Rig:
         self.sync()
 
     def sync(self) -> None:
-        """Wait until the chassis have what the database says."""
+        """Wait until the chassis have what the database says, and have their datapaths forget what was before."""
         self.ovn.nbctl("--wait=hv", "sync")
         for node in self.chassis.values():
-            node.appctl("ovs-vswitchd", "revalidator/wait")
+            node.appctl("ovs-vswitchd", "revalidator/purge")
 
     def delete(self, *names: str) -> None:
         """Delete services."""
