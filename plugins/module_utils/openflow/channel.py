@@ -199,6 +199,7 @@ class Channel:
 
     def _send(self, data: bytes) -> None:
         try:
+            self._socket.settimeout(self._timeout)  # not what was left for the last answer
             self._socket.sendall(data)
         except OSError as error:
             raise ChannelError(f"{self.path}: {error.strerror or error}") from None

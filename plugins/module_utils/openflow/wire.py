@@ -169,10 +169,13 @@ def _encode_nat(flags: int, first: str | None, last: str | None, low: int | None
 
 def decode_flows(body: bytes) -> Iterator[Stored]:
     """The flows of a multipart reply (its body after the multipart header)."""
-    while body:
-        length, table, _sign, _sign, priority, idle, hard, *_rest = _STATISTICS.unpack_from(body)
-        cookie = _STATISTICS.unpack_from(body)[9]
-        content, body = body[_STATISTICS.size : length], body[length:]
+    place = 0  # not the rest of the reply each time: switches have had a hundred thousand flows
+    while place < len(body):
+        length, table, _sec, _nsec, priority, idle, hard, _flags, _importance, cookie, *_counters = (
+            _STATISTICS.unpack_from(body, place)
+        )
+        content = body[place + _STATISTICS.size : place + length]
+        place += length
         try:
             if idle or hard:
                 raise NotUnderstood("it ends by itself")
