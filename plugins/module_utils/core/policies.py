@@ -74,7 +74,10 @@ class PolicyPort(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What is let through: `anyone`, or any of the peers and blocks; on any of the ports, on all if there are none."""
+    """What is let through: `anyone`, or any of the peers and blocks; on any of the ports, on all if there are none.
+
+    Neither anyone nor peers nor blocks: nobody.
+    """
 
     anyone: bool = True
     peers: tuple[Peers, ...] = ()
@@ -89,13 +92,17 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class NetworkPolicy:
-    """A policy for the pods of its namespace that it selects. Rules None: it says nothing about that direction."""
+    """A policy for the pods of its namespace that it selects. Rules None: it says nothing about that direction.
+
+    `unread`: which of its rules cannot be read, and why. They let nobody through.
+    """
 
     namespace: str
     name: str
     pods: Selector = EVERYTHING
     ingress: tuple[Rule, ...] | None = None
     egress: tuple[Rule, ...] | None = None
+    unread: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[str, str]:
@@ -175,50 +182,59 @@ def _logging(annotation: str | None) -> Logging:
 def policy_from_api(document: Mapping[str, Any]) -> NetworkPolicy:
     """Read a networking.k8s.io/v1 NetworkPolicy.
 
-    Without policyTypes a policy is about ingress, and about egress as well when it has rules for that.
+    Without policyTypes a policy is about ingress, and about egress as well when it has rules for that. A policy of
+    which a rule cannot be read isolates all the same.
     """
     metadata = document["metadata"]
     namespace = sys.intern(metadata["namespace"])
     spec = document.get("spec") or {}
     types = spec.get("policyTypes") or (["Ingress", "Egress"] if spec.get("egress") else ["Ingress"])
-    return NetworkPolicy(
-        namespace=namespace,
-        name=metadata["name"],
-        pods=selector_from_api(spec.get("podSelector")),
-        ingress=tuple(_rules(spec.get("ingress"), "from", namespace)) if "Ingress" in types else None,
-        egress=tuple(_rules(spec.get("egress"), "to", namespace)) if "Egress" in types else None,
+    unread: list[str] = []
+    ingress = tuple(_rules(spec.get("ingress"), "from", namespace, unread)) if "Ingress" in types else None
+    egress = tuple(_rules(spec.get("egress"), "to", namespace, unread)) if "Egress" in types else None
+    pods = selector_from_api(spec.get("podSelector"))
+    return NetworkPolicy(namespace, metadata["name"], pods, ingress, egress, tuple(unread))
+
+
+def _rules(documents: Any, side: str, namespace: str, unread: list[str]) -> Iterator[Rule]:
+    for number, document in enumerate(documents or (), 1):
+        try:
+            yield _rule(document, side, namespace)
+        except (ValueError, TypeError, KeyError) as error:
+            unread.append(f"rule {number} ({side}) cannot be read and lets nobody through: {error}")
+            yield Rule(anyone=False)
+
+
+def _rule(document: Mapping[str, Any], side: str, namespace: str) -> Rule:
+    peers, blocks = set(), set()
+    for peer in document.get(side) or ():
+        block = peer.get("ipBlock")
+        if block:
+            excepts = {_network(one) for one in block.get("except") or ()}
+            blocks.add(Block(_network(block["cidr"]), tuple(sorted(excepts))))
+            continue
+        selects_namespaces = peer.get("namespaceSelector") is not None
+        peers.add(
+            Peers(
+                namespace="" if selects_namespaces else namespace,
+                namespaces=selector_from_api(peer.get("namespaceSelector")),
+                pods=selector_from_api(peer.get("podSelector")),
+            )
+        )
+    return Rule(
+        anyone=not document.get(side),
+        peers=tuple(sorted(peers, key=lambda one: one.id)),
+        blocks=tuple(sorted(blocks)),
+        ports=tuple(sorted({_port(port) for port in document.get("ports") or ()}, key=str)),
     )
 
 
-def _rules(documents: Any, side: str, namespace: str) -> Iterator[Rule]:
-    for document in documents or ():
-        peers, blocks = set(), set()
-        for peer in document.get(side) or ():
-            block = peer.get("ipBlock")
-            if block:
-                blocks.add(
-                    Block(_network(block["cidr"]), tuple(sorted({_network(one) for one in block.get("except") or ()})))
-                )
-                continue
-            selects_namespaces = peer.get("namespaceSelector") is not None
-            peers.add(
-                Peers(
-                    namespace="" if selects_namespaces else namespace,
-                    namespaces=selector_from_api(peer.get("namespaceSelector")),
-                    pods=selector_from_api(peer.get("podSelector")),
-                )
-            )
-        yield Rule(
-            anyone=not document.get(side),
-            peers=tuple(sorted(peers, key=lambda one: one.id)),
-            blocks=tuple(sorted(blocks)),
-            ports=tuple(sorted({_port(port) for port in document.get("ports") or ()}, key=str)),
-        )
-
-
 def _network(text: str) -> str:
-    """The network as such: Kubernetes accepts host bits (10.0.0.1/8), OVN does not."""
-    return str(ip_network(text, strict=False))
+    """The network as such: Kubernetes accepts host bits (10.0.0.1/8) and, of old, zeros before decimal numbers."""
+    address, slash, prefix = text.partition("/")
+    if ":" not in address:
+        address = ".".join(part.lstrip("0") or "0" for part in address.split("."))
+    return str(ip_network(f"{address}{slash}{prefix}", strict=False))
 
 
 def _port(document: Mapping[str, Any]) -> PolicyPort:

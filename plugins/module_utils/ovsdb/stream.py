@@ -36,11 +36,12 @@ class JsonStream:
         """Write one message.
 
         Raises:
-            ConnectionFailed: the peer is gone or takes nothing for 30 s.
+            ConnectionFailed: the peer is gone or takes nothing for 30 s. The connection is of no use any more.
         """
         try:
             self._socket.sendall(json.dumps(message, separators=(",", ":")).encode())
         except OSError as error:
+            self._shut()  # a part may have been sent; another message must not become its end
             raise ConnectionFailed(f"{self._name}: {error}") from None
 
     def receive(self, timeout: float) -> dict[str, Any]:
@@ -91,6 +92,9 @@ class JsonStream:
 
     def close(self) -> None:
         """Close the connection; twice is fine. A `receive` in another thread ends with ConnectionFailed."""
+        self._shut()
+        self._socket.close()
+
+    def _shut(self) -> None:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()

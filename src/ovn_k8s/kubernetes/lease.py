@@ -73,7 +73,7 @@ class SharedLease:
             self._document = None
 
     def write(self, timeout: float) -> bool:
-        """Take it, or renew it; False when somebody else was quicker. Raises KubernetesError."""
+        """Take it, or renew it; False when somebody else was quicker, or it was deleted. Raises KubernetesError."""
         moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         mine = self.holder == self._identity
         spec = {
@@ -101,7 +101,8 @@ class SharedLease:
                 metadata["resourceVersion"] = self._document["metadata"]["resourceVersion"]
                 self._took(self._api.replace(self._name.path, document, timeout))
         except ApiRefused as error:
-            if error.status in (404, 409):
+            # A new one that finds no place (404) lacks its namespace: that is for people to know.
+            if error.status == 409 or (error.status == 404 and self._document is not None):
                 return False
             raise
         return True

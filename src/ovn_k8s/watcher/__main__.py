@@ -10,6 +10,7 @@ import logging
 import signal
 import sys
 import threading
+import time
 from collections.abc import Sequence
 
 from ovn_k8s.core.errors import PlanError
@@ -94,7 +95,7 @@ def _run(watcher: Watcher, server: StatusServer) -> int:
     told = False
     role = ""
     sick = False
-    passed = 0.0
+    due = time.monotonic()
     while not stop.wait(POLL_S):
         if not told and not watcher.ready():
             told = True
@@ -103,9 +104,8 @@ def _run(watcher: Watcher, server: StatusServer) -> int:
         if told and watcher.role() != role:
             role = watcher.role()
             notify(f"STATUS={'in step with the Kubernetes API' if role == 'ok' else role}")
-        passed += POLL_S
-        if interval and passed >= interval:
-            passed = 0.0
+        if interval and time.monotonic() >= due:
+            due = time.monotonic() + interval
             wrong = watcher.health()
             if not wrong:
                 notify("WATCHDOG=1")

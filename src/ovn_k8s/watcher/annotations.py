@@ -89,6 +89,7 @@ class Annotator:
         uid, value = self._wanted.pop(name, ("", ""))
         pod = self._pods.get(name)
         if pod is None or pod.uid != uid or pod.annotation == value or not self._leads():
+            self._queue.forget(key)
             return
         path = f"/api/v1/namespaces/{quote(key.namespace)}/pods/{quote(key.name)}"
         try:
@@ -97,6 +98,7 @@ class Annotator:
         except KubernetesError as error:
             if isinstance(error, ApiRefused) and error.status in GONE:
                 self.written.add(value="gone")
+                self._queue.forget(key)
                 return
             self.written.add(value="failed")
             self._wanted.setdefault(name, (uid, value))

@@ -36,6 +36,8 @@ def explain_policies(
 
 def _policy(story: Explanation, policy: NetworkPolicy, port: StoredRow, database: Database) -> None:
     title = f"policy {policy.name}"
+    for unread in policy.unread:
+        story.fault(f"{title}: {unread}")
     group = database.find("Port_Group", policy_group(*policy.key))
     if group is None:
         story.fault(f"{title}: selects it, and is not in OVN yet")
@@ -57,7 +59,7 @@ def _policy(story: Explanation, policy: NetworkPolicy, port: StoredRow, database
 
 def _rules(rules: Iterable[Rule], side: str, database: Database) -> list[str]:
     word = "from" if side == "in" else "to"
-    return [f"{_ports(rule.ports)} {word} {' or '.join(_others(rule, database))}" for rule in rules]
+    return [f"{_ports(rule.ports)} {word} {' or '.join(_others(rule, database)) or 'nobody'}" for rule in rules]
 
 
 def _ports(ports: Iterable[PolicyPort]) -> str:

@@ -65,12 +65,14 @@ class NodeAnnotator:
         wanted = self._wanted.pop(key.name, {})
         node = self._nodes.get(key.name)
         if node is None or not self._leads() or all(node.annotations.get(k) == v for k, v in wanted.items()):
+            self._queue.forget(key)
             return
         try:
             self._api.merge_patch(f"/api/v1/nodes/{quote(key.name)}", {"metadata": {"annotations": wanted}})
         except KubernetesError as error:
             if isinstance(error, ApiRefused) and error.status == GONE:
                 self.written.add(value="gone")
+                self._queue.forget(key)
                 return
             self.written.add(value="failed")
             self._wanted.setdefault(key.name, wanted)

@@ -202,7 +202,8 @@ class PolicyHandler:
             return NOTHING
         ports = set(self._policies.ports(index.selected(policy.key), database))
         ports.update(self._policies.leaving(policy, ports, database))
-        return Wish(policy_rows(policy, ports, index.resolver(policy), index.logging(policy.namespace)))
+        rows = policy_rows(policy, ports, index.resolver(policy), index.logging(policy.namespace))
+        return Wish(rows, waits_for="; ".join(policy.unread))
 
     def settled(self, key: Key) -> None:
         """Nothing is kept here."""

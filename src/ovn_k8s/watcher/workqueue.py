@@ -15,7 +15,8 @@ from typing import NamedTuple
 FIRST_RETRY_S = 0.05
 LONGEST_RETRY_S = 30.0
 PATIENT_SHARE = 16
-"""Keys without hurry that are taken along with urgent ones, so that they come forward at all times."""
+"""Keys without hurry that are taken along with urgent ones, so that they come forward at all times; of a small batch
+as large a part as 1 in 16."""
 
 UNSCOPED = frozenset({"node", "gateway", "exit", "egress", "node-ways"})
 """Kinds of objects that are in no namespace."""
@@ -43,6 +44,7 @@ class WorkQueue:
         self._urgent: dict[Key, float] = {}
         self._patient: dict[Key, float] = {}
         self._later: list[tuple[float, Key]] = []
+        self._due: dict[Key, float] = {}  # what counts of `_later`: one moment for each key
         self._failures: dict[Key, int] = {}
         self._ready = threading.Condition()
         self._closed = False
@@ -54,7 +56,7 @@ class WorkQueue:
     @property
     def waiting(self) -> int:
         """Keys that failed and wait for their next attempt."""
-        return len(self._later)
+        return len(self._due)
 
     def add(self, key: Key, *, urgent: bool = True) -> None:
         """Have a key worked on."""
@@ -83,7 +85,9 @@ class WorkQueue:
             self._failures[key] = failures + 1
             self.retries += 1
             delay: float = min(FIRST_RETRY_S * 2.0 ** min(failures, 20), LONGEST_RETRY_S) * random.uniform(0.75, 1.25)
-            heapq.heappush(self._later, (time.monotonic() + delay, key))
+            due = time.monotonic() + delay
+            self._due[key] = due
+            heapq.heappush(self._later, (due, key))
             self._ready.notify()
             return delay
 
@@ -106,11 +110,14 @@ class WorkQueue:
                 now = time.monotonic()
                 while self._later and self._later[0][0] <= now:
                     due, key = heapq.heappop(self._later)
-                    self._add(key, due, False)
+                    if self._due.get(key) == due:
+                        del self._due[key]
+                        self._add(key, due, False)
                 if self._closed:
                     return {}
                 if self._urgent or self._patient:
-                    taken = {key: self._urgent.pop(key) for key in _first(self._urgent, most)}
+                    kept = min(PATIENT_SHARE, most // PATIENT_SHARE, len(self._patient))
+                    taken = {key: self._urgent.pop(key) for key in _first(self._urgent, most - kept)}
                     room = min(most - len(taken), PATIENT_SHARE) if taken else most
                     taken.update((key, self._patient.pop(key)) for key in _first(self._patient, room))
                     return taken
@@ -125,6 +132,7 @@ class WorkQueue:
             self._urgent.clear()
             self._patient.clear()
             self._later.clear()
+            self._due.clear()
             self._failures.clear()
 
     def close(self) -> None:

@@ -7,12 +7,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from ovn_k8s.core.changes import Change, Delete, Insert, Update
-from ovn_k8s.core.database import row_owner
+from ovn_k8s.core.database import Database, row_owner
 from ovn_k8s.core.errors import PlanError
 from ovn_k8s.core.plan import Plan, plan
 from ovn_k8s.core.rows import Row
@@ -23,7 +24,7 @@ from ovn_k8s.ovsdb.monitor import RowChange
 from ovn_k8s.ovsdb.replica import Replica
 
 from .events import ADDRESS_REFUSED, NO_PORT, EventRecorder
-from .fence import Fence
+from .fence import READ, Fence
 from .handler import Handler, Wish
 from .leadership import Leadership
 from .pods import PodHandler
@@ -39,7 +40,6 @@ STALE_ATTEMPTS = 3
 BEAT_S = 1.0
 
 STANDBY_S = 0.1
-NOTHING_READ = {"op": "select", "table": "NB_Global", "where": [], "columns": ["_uuid"]}
 
 RESYNC = Key("resync", "", "")
 RESYNCED = Key("resynced", "", "")
@@ -201,7 +201,7 @@ class Writer:
             try:
                 self._work(batch)
             except NotLeading:
-                continue
+                self._queue.put_back(batch)  # should it turn out to be the same time as leader still
             except OvsdbError as error:
                 LOG.warning("transaction of %d objects: %s; they are tried again", len(batch), error)
                 self.figures.transactions.add(value="lost")
@@ -227,13 +227,6 @@ class Writer:
         if not term:
             self._stop.wait(STANDBY_S)
             return False
-        try:
-            # The server tells of everything that is committed before it answers: what the last leader did is here then.
-            self._replica.transact([NOTHING_READ])
-        except OvsdbError as error:
-            LOG.warning("%s", error)
-            self._stop.wait(STANDBY_S)
-            return False
         with self._replica.lock:
             self._pods.reset()
         self._term = term
@@ -255,8 +248,8 @@ class Writer:
 
     def _work(self, batch: dict[Key, float]) -> None:
         if RESYNC in batch:
-            del batch[RESYNC]
             self._resync()
+            del batch[RESYNC]  # only now: when it fails it has to come again, as without it nothing is done
         if not self._complete:
             return
         for key in [key for key in batch if key.kind in (SWITCH, PORT, SURROUNDINGS)]:
@@ -270,30 +263,45 @@ class Writer:
             self.resynced.set()
 
     def _resync(self) -> None:
-        self._fence.remove()
+        # The server tells of everything that is committed before it answers: what the last leader did is here then.
+        self._fence.found(self._replica.transact([READ])[0]["rows"])
         with self._replica.lock:
             for handler in self._handlers.values():
                 handler.prepare(self._replica.database)
             keys = self.pending()
         self._complete = True
+        self._queue.forget(RESYNC)
         LOG.info("looking at all %d objects", len(keys))
         self._queue.add_all([*keys, RESYNCED])
 
     def _note(self, key: Key) -> None:
-        """A switch, a port of somebody else, or the routers that services depend on have changed."""
+        """A switch, a port of somebody else, or the routers that services depend on have changed.
+
+        One handler that cannot make anything of it does not keep the news from the others.
+        """
+        failure: Exception | None = None
+        listeners: list[Callable[[Database], list[Key]]] = [partial(self._pods_told, key)]
+        listeners += [handler.nodes_changed for handler in self._handlers.values()]
         with self._replica.lock:
-            try:
-                if key.kind == SWITCH:
-                    if self._pods.switch_changed(key.name, self._replica.database):
-                        self._queue.add_all(self._pods.keys_on(key.name), urgent=True)
-                elif key.kind == PORT:
-                    port = self._replica.database.find("Logical_Switch_Port", key.name)
-                    if port is not None:
-                        self._pods.port_changed(port)
-                for handler in self._handlers.values():
-                    self._queue.add_all(handler.nodes_changed(self._replica.database), urgent=True)
-            except PlanError as error:
-                LOG.error("%s", error)
+            for listener in listeners:
+                try:
+                    self._queue.add_all(listener(self._replica.database), urgent=True)
+                except Exception as error:
+                    failure = error
+        if failure is not None:
+            self._fail(key, failure)
+            return
+        self.waiting.pop(key, None)
+        self._queue.forget(key)
+
+    def _pods_told(self, key: Key, database: Database) -> list[Key]:
+        if key.kind == SWITCH and self._pods.switch_changed(key.name, database):
+            return self._pods.keys_on(key.name)
+        if key.kind == PORT:
+            port = database.find("Logical_Switch_Port", key.name)
+            if port is not None:
+                self._pods.port_changed(port)
+        return []
 
     def _converge(self, batch: Mapping[Key, float]) -> None:
         """Commit a batch; when it is refused, each of its keys alone, so that one does not hold up the others.

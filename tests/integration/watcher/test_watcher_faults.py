@@ -8,10 +8,14 @@ import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from aftermath import assert_right
 from control_plane import eventually
 from watcher_world import World, wait_for
+
+from ovn_k8s.core.plan import plan
+from ovn_k8s.core.topology import Gateway, gateway_router, gateway_topology
 
 NODES = ("linux1", "linux2")
 
@@ -205,3 +209,50 @@ def test_bad_configuration_is_said_and_ends_at_once(world: World) -> None:
         assert result.returncode == 2
         assert said in result.stderr
         assert "Traceback" not in result.stderr
+
+
+def test_a_row_that_cannot_be_understood_holds_up_nothing_for_good(world: World) -> None:
+    outside = f"rtoe-{gateway_router('gw')}"
+
+    def networks(text: str) -> None:
+        where = [["name", "==", outside]]
+        row = {"networks": text}
+        with world.nb.client() as client:
+            client.transact([{"op": "update", "table": "Logical_Router_Port", "where": where, "row": row}])
+
+    gateway = Gateway(
+        name="gw",
+        chassis="gw",
+        interface="eth1",
+        address=IPv4Interface("192.0.2.2/24"),
+        nexthop=None,
+        mac="0a:58:c0:00:02:02",
+        join_address=IPv4Address("100.64.0.9"),
+    )
+    with world.nb.client() as client:
+        rows = gateway_topology("master", IPv4Network("10.244.0.0/16"), IPv4Network("100.64.0.0/16"), gateway)
+        client.commit(plan(rows, client.snapshot()))
+    networks("none")
+    world.watcher.start(ready=False)
+    for last in eventually():
+        if "unexpected failure" in world.watcher.log.read_text():
+            break
+        assert not last
+    networks("192.0.2.2/24")
+    world.watcher.wait_ready()
+    networks("none")
+    create(world, ["p0"])
+    wait_for(world, "p0")
+    # What concerns the nodes is told to everybody who makes something of it.
+    world.nb.add_cluster(linux1="10.244.1.0/24", linux2="10.244.2.0/24", linux3="10.244.3.0/24")
+    for last in eventually():
+        with world.nb.client() as client:
+            acls = {str(row.columns["name"]) for row in client.snapshot(["ACL"]).rows("ACL")}
+        if any(name.startswith("linux3:") for name in acls):
+            break
+        assert not last, acls
+    networks("192.0.2.2/24")
+    for last in eventually(60):
+        if world.watcher.metric("ovn_k8s_watcher_waiting_objects") == 0:
+            break
+        assert not last

@@ -127,3 +127,11 @@ def test_what_policies_share_comes_with_the_first_and_goes_with_the_last() -> No
     cache.objects.clear()
     assert NODES_KEY not in made.together([first], {}, {}, database)
     assert NODES_KEY in made.together([second], {}, {}, database)
+
+
+def test_a_policy_with_a_rule_that_cannot_be_read_is_enforced_and_spoken_of() -> None:
+    spec = {"podSelector": {}, "ingress": [{"from": [{"ipBlock": {"cidr": "nowhere"}}]}]}
+    odd = policy_from_api({"metadata": {"namespace": "shop", "name": "odd"}, "spec": spec})
+    wish = PolicyHandler(policies(Cache(pod("here")), odd)).wish(Key("policy", "shop", "odd"), Rows({}, "here"))  # type: ignore[arg-type]
+    assert {row.columns["action"] for row in wish.rows if row.table == "ACL"} == {"drop", "allow-related"}
+    assert "rule 1 (from) cannot be read" in wish.waits_for

@@ -80,6 +80,24 @@ def test_a_retry_is_taken_when_it_is_due() -> None:
     assert 0.02 < time.monotonic() - started < 1
 
 
+def test_a_key_that_fails_again_before_its_turn_comes_back_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workqueue, "FIRST_RETRY_S", 0.001)
+    queue = WorkQueue()
+    for _ in range(8):
+        queue.retry(A)
+    assert queue.waiting == 1
+    assert list(queue.take(1, 5)) == [A]
+    assert queue.take(1, 0.2) == {}
+
+
+def test_a_stream_of_news_does_not_starve_what_waits() -> None:
+    queue = WorkQueue()
+    queue.add_all(many(1000), urgent=True)
+    queue.add(A, urgent=False)
+    assert A in queue.take(256)
+    assert A not in queue.take(256)
+
+
 def test_put_back_keeps_the_arrival() -> None:
     queue = WorkQueue()
     queue.add(A)

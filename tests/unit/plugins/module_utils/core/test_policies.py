@@ -743,3 +743,27 @@ def test_peers_come_and_go_with_the_policies_that_name_them() -> None:
 
 def _sorted(rows: list[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: (row.table, row.name))
+
+
+def of_blocks(*blocks: dict[str, Any]) -> dict[str, Any]:
+    rules = [{"from": [{"ipBlock": block}]} for block in blocks]
+    return {"metadata": {"namespace": "shop", "name": "blocks"}, "spec": {"podSelector": {}, "ingress": rules}}
+
+
+def test_networks_are_read_as_kubernetes_has_accepted_them() -> None:
+    policy = policy_from_api(of_blocks({"cidr": "010.01.0.3/16", "except": ["10.1.000.0/24"]}))
+    assert policy.ingress
+    assert policy.ingress[0].blocks == (("10.1.0.0/16", ("10.1.0.0/24",)),)
+
+
+def test_a_rule_that_cannot_be_read_lets_nobody_through_and_the_policy_isolates() -> None:
+    policy = policy_from_api(of_blocks({"cidr": "10.0.0.0/8"}, {"cidr": "nowhere"}))
+    assert len(policy.unread) == 1
+    assert "rule 2 (from) cannot be read" in policy.unread[0]
+    rows = policy_rows(policy, [], lambda side, rule, port: {})
+    actions = sorted(
+        (row.columns["action"], row.columns["match"].partition(" && ")[2]) for row in rows if row.table == "ACL"
+    )
+    assert ("drop", "ip") in actions
+    assert ("allow-related", "ip4.src == 10.0.0.0/8") in actions
+    assert len(actions) == 4  # and those of the node and of the pod itself

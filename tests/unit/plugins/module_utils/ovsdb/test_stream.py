@@ -50,6 +50,24 @@ def test_the_peer_goes(pair: tuple[JsonStream, socket.socket]) -> None:
         stream.send({})
 
 
+def test_a_message_that_was_sent_in_part_ends_the_connection() -> None:
+    ours, theirs = socket.socketpair()
+    stream = JsonStream(ours, "test")
+    ours.settimeout(0.05)
+    with theirs:
+        with pytest.raises(ConnectionFailed):
+            stream.send({"long": "x" * 10_000_000})
+        received = theirs.recv(1000)
+        while data := theirs.recv(1 << 20):
+            received += data
+        assert received.startswith(b'{"long":"xxx')
+        with pytest.raises(ConnectionFailed):
+            stream.send({"id": 2})
+        with pytest.raises(ConnectionFailed):
+            stream.receive(1)
+    stream.close()
+
+
 def test_closing_ends_a_receive_in_another_thread(pair: tuple[JsonStream, socket.socket]) -> None:
     stream = pair[0]
     failures: list[Exception] = []
