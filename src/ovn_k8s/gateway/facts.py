@@ -19,6 +19,7 @@ from ovn_k8s.openflow.messages import Port
 from .config import LONGEST_NAME, Config
 
 _GROUP_LINK, _GROUP_ADDRESS, _GROUP_ROUTE = 0x1, 0x10, 0x40
+_NETLINK_NETFILTER, _GROUP_NFTABLES = 12, 1 << 6
 MOST_NETWORKS = 500
 """Flows that a routing table may take, each a network that is the node's."""
 _DEFAULT_ROUTE = "0.0.0.0/0"
@@ -111,29 +112,41 @@ def _few(networks: set[IPv4Network]) -> tuple[IPv4Network, ...]:
 
 
 class KernelEvents:
-    """A socket that becomes readable when links, IPv4 addresses or routes change (rtnetlink(7)).
+    """A socket that becomes readable when something of the kernel changes (netlink(7)).
 
     Only that something has changed is taken from it; what is there now is read anew.
     """
 
-    def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
-        self._socket.bind((0, _GROUP_LINK | _GROUP_ADDRESS | _GROUP_ROUTE))
+    def __init__(self, family: int, groups: int) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, family)
+        self._socket.bind((0, groups))
         self._socket.setblocking(False)
+
+    @classmethod
+    def of_network(cls) -> KernelEvents:
+        """Links, IPv4 addresses and routes (rtnetlink(7))."""
+        return cls(socket.NETLINK_ROUTE, _GROUP_LINK | _GROUP_ADDRESS | _GROUP_ROUTE)
+
+    @classmethod
+    def of_packet_filter(cls) -> KernelEvents:
+        """The tables of nftables (linux/netfilter/nfnetlink.h)."""
+        return cls(_NETLINK_NETFILTER, _GROUP_NFTABLES)
 
     def fileno(self) -> int:
         """For select()."""
         return self._socket.fileno()
 
-    def drain(self) -> None:
-        """Take all that has come. Lost messages (ENOBUFS) are as good as one that came."""
+    def drain(self) -> bool:
+        """Take all that has come; whether there was any. Lost messages (ENOBUFS) are as good as one that came."""
+        some = False
         while True:
             try:
                 self._socket.recv(65536)
             except BlockingIOError:
-                return
+                return some
             except OSError:
-                continue
+                pass
+            some = True
 
     def close(self) -> None:
         """Close the socket."""

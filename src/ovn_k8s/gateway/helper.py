@@ -28,7 +28,7 @@ from ovn_k8s.ovsdb.errors import OvsdbError
 
 from .config import Config
 from .facts import Facts, KernelEvents, NotReady, Wakeup, read_facts
-from .host_side import HostSide, HostSideError, apply, host_side, stands
+from .host_side import HostSide, HostSideError, apply, filter_stands, host_side, stands
 from .measures import Measures
 from .openvswitch import OpenVSwitch
 from .router_address import RouterAddress
@@ -75,7 +75,9 @@ class Helper:
         self.status = Status()
         self.measures = Measures(lambda: self.status.flows, lambda: self.status.connected)
         self._wakeup = Wakeup()
-        self._kernel = KernelEvents()
+        self._kernel = KernelEvents.of_network()
+        self._packet_filter = KernelEvents.of_packet_filter()
+        self._filter_touched = False
         self._netlink = Netlink()
         self._openvswitch = OpenVSwitch(config.openvswitch, self._wakeup.set)
         self._router = RouterAddress(config, self._wakeup.set) if config.southbound else None
@@ -116,6 +118,7 @@ class Helper:
             self._router.stop()
         self._netlink.close()
         self._kernel.close()
+        self._packet_filter.close()
 
     def _serve(self, channel: Channel, ready: Callable[[], None]) -> None:
         installed = _Installed()
@@ -138,10 +141,11 @@ class Helper:
 
     def _wait(self, more: list[Channel], seconds: float) -> bool:
         """Wait for news; whether some came in time."""
-        awaited: list[Any] = [self._wakeup, self._kernel, *more]
+        awaited: list[Any] = [self._wakeup, self._kernel, self._packet_filter, *more]
         readable, _, _ = select.select(awaited, [], [], seconds)
         self._wakeup.drain()
         self._kernel.drain()
+        self._filter_touched |= self._packet_filter.drain()
         return bool(readable)
 
     def _facts(self, channel: Channel) -> Facts | None:
@@ -196,16 +200,21 @@ class Helper:
     def _apply_host_side(self, bridge: SharedBridge) -> None:
         """The kernel's part, when it has to change. A refusal is tried again with the next check.
 
-        A network manager that configures the bridge anew removes routes and neighbours that are not its own.
+        A network manager that configures the bridge anew removes routes and neighbours that are not its own, and an
+        administrator's packet filter begins by emptying everybody's tables.
         """
         if not self._openvswitch.synced:
             return
         wanted = host_side(bridge, self.config.interface, self._openvswitch.userspace(self.config.bridge))
-        if wanted == self._host_side and stands(wanted, self.config.bridge, self._netlink):
-            return
+        touched, self._filter_touched = self._filter_touched, False
         try:
+            if wanted == self._host_side and stands(wanted, self.config.bridge, self._netlink):
+                if not touched or filter_stands(wanted):
+                    return
+                LOG.warning("somebody has changed the packet filter: written anew")
+            self._host_side = None
             apply(wanted, self.config.bridge, self._netlink)
-        except HostSideError as error:
+        except (HostSideError, LinkError) as error:
             self.measures.failures.add(value="host")
             self._problem([*self.status.problems, str(error)])
             return

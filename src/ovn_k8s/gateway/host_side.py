@@ -21,7 +21,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from ovn_k8s.core.addresses import mac_for
 from ovn_k8s.core.gateway_flows import SharedBridge
 from ovn_k8s.netlink.links import RT_SCOPE_LINK, LinkError, Netlink, Route
-from ovn_k8s.netlink.packet_filter import GATEWAY_TABLE, FilterError, load
+from ovn_k8s.netlink.packet_filter import GATEWAY_TABLE, FilterError, comments, load
 
 _NUD_PERMANENT = 0x80
 
@@ -79,6 +79,12 @@ def stands(wanted: HostSide, bridge: str, handle: Netlink) -> bool:
         return True
     link = handle.link(bridge)
     return bool(link and any(route.destination == f"{wanted.alias}/32" for _, route in handle.routes(link)))
+
+
+def filter_stands(wanted: HostSide) -> bool:
+    """Whether the packet filter is there, all of it; not whether its rules are still ours."""
+    own, wire = comments("ip", GATEWAY_TABLE), comments("netdev", GATEWAY_TABLE)
+    return len(own or ()) == bool(wanted.addresses) and (wire is not None) == bool(wanted.silent)
 
 
 def apply(wanted: HostSide, bridge: str, handle: Netlink, run: Callable[[str], None] = load) -> None:

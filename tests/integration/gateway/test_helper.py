@@ -199,6 +199,19 @@ def test_a_network_manager_that_removes_what_is_not_its_own(gateway: rig.Gateway
     eventually(there, "route and neighbour are back")
 
 
+def test_a_packet_filter_that_somebody_empties(gateway: rig.Gateway, helper: rig.Helper) -> None:
+    """As the service nftables does whenever it starts, reloads or ends."""
+
+    def there() -> bool:
+        rules = gateway.node.enter("nft", "list", "ruleset")
+        return f'device "{rig.NIC}"' in rules and "dnat to 169.254.169.4" in rules
+
+    eventually(there, "the packet filter is there")
+    for words in ("flush ruleset", "delete table ip ovn_k8s_gateway", "flush chain ip ovn_k8s_gateway output"):
+        gateway.node.enter("nft", *words.split())
+        eventually(there, f"the packet filter is back after {words}")
+
+
 def test_a_new_address_serves_before_and_after_ovn_knows_it(
     gateway: rig.Gateway, helper: rig.Helper, traffic: Traffic
 ) -> None:
