@@ -32,6 +32,15 @@ from .settings import options
 
 LOG = logging.getLogger(__name__)
 
+CRI_DOCKERD = {
+    "network-plugin",
+    "cni-conf-dir",
+    "cni-bin-dir",
+    "container-runtime-endpoint",
+    "pod-infra-container-image",
+    "log-level",
+}
+"""Options of cri-dockerd that the role may give it (its `config/options.go` and `cmd/server.go` have these)."""
 PROGRAM = "netcheck"
 """The one program of the lab's images."""
 COMPARTMENT_SECONDS = 20.0
@@ -114,6 +123,8 @@ class Runtime:
     def serve_cri_dockerd(self, words: list[str]) -> Containerd:
         """The work of cri-dockerd.exe. Raises Refused."""
         given = options(words[1:])
+        if unknown := given.keys() - CRI_DOCKERD:
+            raise Refused(f"cri-dockerd has no {', '.join(sorted(unknown))}")
         if given.get("network-plugin") != "cni" or "cni-conf-dir" not in given or "cni-bin-dir" not in given:
             raise Refused("cri-dockerd has no network plugin")
         return Containerd(self, Cni(self._computer, given["cni-conf-dir"], [given["cni-bin-dir"]]), by_docker=True)

@@ -7,7 +7,8 @@
  *
  * Request: u32 length, then "S" (service) or "C" (console) and the command line in UTF-8. Reply: u32 exit code, u32 length,
  * text. A console program prints the text and ends. A service runs while the connection is open: it ends when the other
- * side closes it, and closes it when it is told to stop. Little endian.
+ * side closes it, and closes it when it is told to stop. cri-dockerd.exe runs likewise, but is no service: the service
+ * control manager would wait for it in vain. Little endian.
  */
 #define WIN32_LEAN_AND_MEAN
 #include <winsock2.h>
@@ -97,23 +98,36 @@ static DWORD WINAPI control(DWORD code, DWORD type, void *data, void *context)
     return NO_ERROR;
 }
 
-static void WINAPI service(DWORD count, WCHAR **words)
+/* Be there until the other side ends it; the exit code. */
+static unsigned run(void (*begun)(void))
 {
     char *text, rest;
-    unsigned code;
-    (void)count;
-    status_handle = RegisterServiceCtrlHandlerExW(words[0], control, NULL);
-    report(SERVICE_START_PENDING, 0);
-    code = ask('S', &text);
+    unsigned code = ask('S', &text);
+    if (code && text)
+        fprintf(stderr, "%s\n", text);
     free(text);
     if (!code) {
-        report(SERVICE_RUNNING, 0);
+        if (begun)
+            begun();
         while (transfer(&rest, 1, 0))
             ;
         code = told_to_stop ? 0 : 1;
     }
     closesocket(connection);
-    report(SERVICE_STOPPED, code);
+    return code;
+}
+
+static void running(void)
+{
+    report(SERVICE_RUNNING, 0);
+}
+
+static void WINAPI service(DWORD count, WCHAR **words)
+{
+    (void)count;
+    status_handle = RegisterServiceCtrlHandlerExW(words[0], control, NULL);
+    report(SERVICE_START_PENDING, 0);
+    report(SERVICE_STOPPED, run(running));
 }
 
 int main(void)
@@ -127,6 +141,8 @@ int main(void)
         SERVICE_TABLE_ENTRYW table[] = {{(WCHAR *)L"", service}, {NULL, NULL}};
         return StartServiceCtrlDispatcherW(table) ? 0 : (int)GetLastError();
     }
+    if (strstr(line, "cri-dockerd") && !strstr(line, "--version"))
+        return (int)run(NULL);
     char *text;
     unsigned code = ask('C', &text);
     if (text)
