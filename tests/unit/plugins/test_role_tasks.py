@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
 NAMES = sorted(path.name for path in ROLES.iterdir() if path.is_dir())
@@ -76,3 +78,22 @@ def test_open_vswitch_s_rule_for_all_logs_does_not_rotate_ours(role: str) -> Non
     assert rules[0] < "openvswitch-switch"
     template = (ROLES / role / "templates/logrotate.j2").read_text(encoding="utf-8")
     assert {"copytruncate", "ignoreduplicates"} <= {line.strip() for line in template.splitlines()}
+
+
+def test_a_machine_that_died_on_the_way_is_not_waited_for() -> None:
+    """The others go on without it; the next run takes it in."""
+    wait = next(task for task in tasks("ovn_host") if "Chassis" in str(task.get("ansible.builtin.command")))
+    hosts = {name: {"node_name": name} for name in ("master", "linux1", "linux2")}
+    variables = {
+        "ansible_play_hosts": ["master", "linux1"],
+        "cluster_inventory": {"hosts": hosts, "topology": {"nodes": [{"name": name} for name in hosts]}},
+        "ovn_host_chassis": {"rc": 0, "stdout": "linux1\nmaster\n"},
+    }
+
+    def enough() -> object:
+        templar = Templar(loader=DataLoader(), variables=variables)
+        return templar.template(trust_as_template(f"{{{{ {wait['until']} }}}}"))
+
+    assert enough() is True
+    variables["ovn_host_chassis"] = {"rc": 0, "stdout": "master\n"}
+    assert enough() is False
