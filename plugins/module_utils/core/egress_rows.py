@@ -9,14 +9,15 @@ source NAT for each pod stands above that for the whole cluster: the longest `lo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 
-from .database import Database, row_owner
+from .database import Database
+from .gateway_duties import outside, present_order
 from .policies import EGRESS_ANNOTATIONS, digest
 from .rows import Parent, Row
-from .topology import gateway_owner, gateway_router, join_port
+from .topology import gateway_router, join_port
 
 KIND = "egress"
 GATEWAY_ANNOTATION, ADDRESS_ANNOTATION = EGRESS_ANNOTATIONS
@@ -44,19 +45,14 @@ class NoExit(Exception):
     """What was asked for cannot be had; the message says why."""
 
 
-def exits(database: Database) -> dict[str, Exit]:
-    """Every gateway that has a router, by name."""
-    found = {}
-    for row in database.rows("Logical_Router"):
-        kind, _slash, name = row_owner(row.columns).partition("/")
-        if kind != "gateway":
-            continue
+def exits(database: Database) -> tuple[Exit, ...]:
+    """Every gateway that has a router, in the order in which they have addresses."""
+    found, known = [], outside(database)
+    for name in present_order(database):
         join = database.find("Logical_Router_Port", join_port(gateway_router(name)))
-        outside = database.find("Logical_Router_Port", f"rtoe-{gateway_router(name)}")
-        if join is not None and outside is not None and outside.owner == gateway_owner(name):
-            addresses = (IPv4Interface(min(port.columns["networks"])) for port in (outside, join))
-            found[name] = Exit(name, *addresses)
-    return found
+        if join is not None:
+            found.append(Exit(name, known[name], IPv4Interface(min(join.columns["networks"]))))
+    return tuple(found)
 
 
 def node_addresses(database: Database) -> Iterator[str]:
@@ -66,10 +62,10 @@ def node_addresses(database: Database) -> Iterator[str]:
             yield str(row.columns["ip_prefix"])
 
 
-def choose(gateway: str, address: str, known: Collection[Exit]) -> tuple[Exit, IPv4Address]:
+def choose(gateway: str, address: str, known: Sequence[Exit]) -> tuple[Exit, IPv4Address]:
     """The gateway and the address that the two annotations mean; either may be empty.
 
-    An address alone belongs to the gateway that has it, or else to the first by name in whose network it is.
+    An address alone belongs to the gateway whose own it is, or else to the first of `known` in whose network it is.
 
     Raises:
         NoExit: there is no such gateway, or no gateway for such an address.
@@ -78,7 +74,7 @@ def choose(gateway: str, address: str, known: Collection[Exit]) -> tuple[Exit, I
         wanted = IPv4Address(address) if address else None
     except ValueError:
         raise NoExit(f"{ADDRESS_ANNOTATION}: {address!r} is no IPv4 address") from None
-    ways = sorted((way for way in known if not gateway or way.name == gateway), key=lambda way: way.name)
+    ways = [way for way in known if not gateway or way.name == gateway]
     if gateway and not ways:
         raise NoExit(f"{GATEWAY_ANNOTATION}: there is no gateway {gateway!r}")
     if wanted is None:

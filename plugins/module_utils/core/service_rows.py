@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, ip_address
 
 from .database import Database
+from .gateway_duties import shared_networks
 from .node_services import HAS_ENDPOINT, HAS_NO_ENDPOINT, NODE_PORTS_OUTSIDE, NODE_PORTS_WITHIN
 from .policies import digest
 from .rows import Parent, Row
@@ -29,7 +30,7 @@ HAIRPIN_SOURCE = "169.254.0.5"
 ALLOWED, DENIED = 1001, 1000
 """Priorities of the ACLs on a gateway's outer switch."""
 
-TABLES = ("Logical_Switch", "Logical_Router", "Logical_Router_Static_Route")
+TABLES = ("Logical_Switch", "Logical_Router", "Logical_Router_Port", "Logical_Router_Static_Route")
 """What `surroundings` reads, beside the load balancers' own tables."""
 
 
@@ -38,13 +39,18 @@ class Gateway:
     """A gateway's router: its name, and the address that the world knows it by ('' when it has none).
 
     `sources`: the networks whose packets into the world leave by this router and no other; None: everybody's do.
-    `answers`: it is the one that answers ARP for addresses of services.
+    `elsewhere`: the part of its network whose addresses another gateway has.
     """
 
     name: str
     address: str
     sources: tuple[IPv4Network, ...] | None = None
-    answers: bool = True
+    elsewhere: tuple[IPv4Network, ...] = ()
+
+    def takes(self, address: str) -> bool:
+        """Whether it has an address of a service: in its network it may be another's, routed to it any may be."""
+        known = ip_address(address)
+        return not any(known in network for network in self.elsewhere)
 
     @property
     def router(self) -> str:
@@ -88,9 +94,15 @@ def surroundings(database: Database) -> Surroundings:
         kind, _sign, name = row.owner.partition("/")
         if kind == "gateway" and row.columns["name"] == gateway_router(name):
             found[name] = str(row.columns["external_ids"].get("physical_ip", ""))
+    elsewhere = shared_networks(database)
     gateways = tuple(
-        Gateway(name, found[name], tuple(sorted(sources.get(name, ()))) if len(found) > 1 else None, number == 0)
-        for number, name in enumerate(sorted(found))
+        Gateway(
+            name,
+            found[name],
+            tuple(sorted(sources.get(name, ()))) if len(found) > 1 else None,
+            elsewhere.get(name, ()),
+        )
+        for name in sorted(found)
     )
     return Surroundings(tuple(sorted(nodes)), hosts, gateways)
 
@@ -193,7 +205,7 @@ def service_load_balancers(
         if is_outside(service):
             for gateway in around.gateways:
                 kept = backends.seen_by(gateway, around.addresses) if service.external_local else None
-                vips = (kept or backends).sockets(outside)
+                vips = (kept or backends).sockets((ip, port) for ip, port in outside if gateway.takes(ip))
                 vips.update((kept or backends).node_ports((gateway.address,) if gateway.address else (), ports))
                 rows += _gateway_rows(build, gateway, vips, seen=kept is not None)
     return tuple(rows)
@@ -205,12 +217,11 @@ def _gateway_rows(build: _Builder, gateway: Gateway, vips: Mapping[str, str], *,
     What has no endpoints is apart: OVN would refuse in the gateway's own name, too, and the client would not know what
     it is about.
     """
-    options = {} if gateway.answers else {"neighbor_responder": "none"}
-    unseen = {**options, "skip_snat": "true"}
+    unseen = {"skip_snat": "true"}
     parent = Parent("Logical_Router", gateway.router, "load_balancer")
     served = {vip: text for vip, text in vips.items() if text}
     if served:
-        yield build.row(f"_gateway_{gateway.name}", parent, served, unseen if seen else options)
+        yield build.row(f"_gateway_{gateway.name}", parent, served, unseen if seen else {})
     if len(served) < len(vips):
         refused = dict.fromkeys(vips.keys() - served.keys(), "")
         yield build.row(f"_gateway_{gateway.name}_refused", parent, refused, unseen)

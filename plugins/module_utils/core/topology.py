@@ -23,6 +23,10 @@ LOAD_BALANCER_GROUP = "clusterLBGroup"
 CLUSTER_ROUTER_KEY = "k8s-cluster-router"
 CLOSED = "closed"
 """The route table of the default routes that are not to be used."""
+HOLDER_KEY = "has-addresses"
+"""An external id of the default route by a gateway that has addresses which are no gateway's own: gateway_duties.py."""
+ANNOUNCED_NETWORK = "ovn-k8s-announce"
+"""A network of which a gateway's chassis has an empty bridge; which one, it says itself (`ovn-bridge-mappings`)."""
 NODE_SUBNET_KEY = "node_subnet"
 """An external id: on a node's own port, from where northd carries it to the node; on `subnet_record` as the record."""
 
@@ -84,6 +88,11 @@ def outside_switch(name: str) -> str:
     return f"ext_{name}"
 
 
+def outside_port(router: str) -> str:
+    """The name of a gateway router's port towards the world."""
+    return f"rtoe-{router}"
+
+
 def join_port(router: str) -> str:
     """The name of a router's port towards the join switch."""
     return f"rtoj-{router}"
@@ -140,7 +149,7 @@ def foreign_node_topology(name: str, subnet: IPv4Network, marks: Mapping[str, st
 def gateway_topology(router: str, cluster: IPv4Network, join: IPv4Network, gateway: Gateway) -> Iterator[Row]:
     """A gateway's router on its chassis, its way out through an interface of its own, and source NAT for pods."""
     name, owner = gateway_router(gateway.name), gateway_owner(gateway.name)
-    outside, port = outside_switch(gateway.name), f"rtoe-{gateway_router(gateway.name)}"
+    outside, port = outside_switch(gateway.name), outside_port(gateway_router(gateway.name))
     yield Row(
         "Logical_Router",
         name,
@@ -160,7 +169,7 @@ def gateway_topology(router: str, cluster: IPv4Network, join: IPv4Network, gatew
         Parent("Logical_Switch", outside, "ports"),
     )
     yield _router_port(port, name, gateway.mac, str(gateway.address), owner, {"gateway-physical-ip": "yes"})
-    yield _to_router(f"etor-{name}", outside, port, owner)
+    yield from _announced(gateway.name, outside, port)
     yield _route(f"{owner}/pods", name, str(cluster), cluster_join_address(join), owner)
     for network in gateway.source_networks:
         route = _route(f"{owner}/source/{network}", router, str(network), gateway.join_address, owner)
@@ -176,16 +185,34 @@ def gateway_topology(router: str, cluster: IPv4Network, join: IPv4Network, gatew
     )
 
 
-def exit_route(router: str, gateway: str, join_address: IPv4Address, is_open: bool | None = None) -> Row:
+def exit_route(
+    router: str, gateway: str, join_address: IPv4Address, is_open: bool | None = None, holds: bool | None = None
+) -> Row:
     """The cluster's default route by a gateway; OVN shares connections out among those of several gateways.
 
-    A closed one stands in a route table that no port uses. None leaves it as it is.
+    A closed one stands in a route table that no port uses. `holds`: the mark HOLDER_KEY. None leaves either as it is.
     """
     owner = exit_owner(gateway)
     route = _route(f"{owner}/default", router, "0.0.0.0/0", join_address, owner)
-    if is_open is None:
-        return route
-    return replace(route, columns={**route.columns, "route_table": "" if is_open else CLOSED})
+    columns = dict(route.columns)
+    if is_open is not None:
+        columns["route_table"] = "" if is_open else CLOSED
+    if holds is not None:
+        columns["external_ids"] = MapPatch({HOLDER_KEY: "yes"}) if holds else MapPatch({}, frozenset({HOLDER_KEY}))
+    return replace(route, columns=columns)
+
+
+def _announced(gateway: str, switch: str, port: str) -> Iterator[Row]:
+    """The router's way to its outer switch, with gratuitous ARP for all addresses that the router answers to.
+
+    ovn-controller sends that on switches with a localnet port only. The one here leads to an empty bridge; the packets
+    go to the gateway's interface because they go everywhere.
+    """
+    owner = gateway_owner(gateway)
+    way = _to_router(f"etor-{gateway_router(gateway)}", switch, port, owner)
+    yield replace(way, columns={**way.columns, "options": {**way.columns["options"], "nat-addresses": "router"}})
+    columns = {"type": "localnet", "addresses": ["unknown"], "options": {"network_name": ANNOUNCED_NETWORK}}
+    yield Row("Logical_Switch_Port", f"announce_{gateway}", columns, owner, Parent("Logical_Switch", switch, "ports"))
 
 
 def ways_owner(gateway: str) -> str:

@@ -13,12 +13,11 @@ from collections.abc import Iterator
 from functools import partial
 
 from ovn_k8s.core.database import Database
-from ovn_k8s.core.gateway_announcement import CMS_OPTIONS, with_announcement
 from ovn_k8s.core.gateway_flows import COOKIE, SharedBridge
 from ovn_k8s.core.openflow import NORMAL, Flow, Match, Output
 from ovn_k8s.core.plan import Plan, plan
-from ovn_k8s.core.rows import MapPatch, Row
 from ovn_k8s.core.topology import gateway_owner
+from ovn_k8s.host.bridges import ANNOUNCING_OWNER, external_ids_row, with_announcing
 from ovn_k8s.host.words import in_words
 from ovn_k8s.netlink.links import RT_SCOPE_LINK, Netlink, Route
 from ovn_k8s.openflow.channel import Channel, ChannelError
@@ -29,6 +28,7 @@ from ovn_k8s.ovsdb.remote import parse_remotes
 
 from .config import Config
 from .host_side import HostSide, apply
+from .openvswitch import announcing
 
 SWITCH = Flow("switch", "what every bridge without controller begins with", 0, 0, Match(), (Output(NORMAL),))
 _TABLES = ("Open_vSwitch", "Bridge", "Port", "Interface")
@@ -76,11 +76,6 @@ def _clear_flows(channel: Channel, bridge: str) -> Iterator[str]:
 
 
 def _plan(actual: Database, node: str) -> Plan:
-    rows = []
-    for stored in actual.rows("Open_vSwitch"):
-        options = stored.columns["external_ids"].get(CMS_OPTIONS)
-        if options is not None:
-            rest = with_announcement(options, None)
-            patch = MapPatch({CMS_OPTIONS: rest}) if rest else MapPatch({}, frozenset({CMS_OPTIONS}))
-            rows.append(Row("Open_vSwitch", ".", {"external_ids": patch}))
-    return plan(rows, actual, owners=[gateway_owner(node)])
+    ids = {**announcing(actual, None), **with_announcing(actual, False)}
+    rows = [external_ids_row(ids)] if actual.count("Open_vSwitch") else []
+    return plan(rows, actual, owners=[gateway_owner(node), ANNOUNCING_OWNER])

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: the ovn_k8s.cluster authors
-"""The helper's part of Open vSwitch's database: the pair of patch ports, and the announcement of the address."""
+"""The helper's part of Open vSwitch's database: patch ports, what announces addresses to neighbours, and to masters."""
 
 from __future__ import annotations
 
@@ -9,27 +9,24 @@ from collections.abc import Callable
 from ovn_k8s.core.database import Database
 from ovn_k8s.core.gateway_announcement import CMS_OPTIONS, Announcement, with_announcement
 from ovn_k8s.core.plan import Plan, plan
-from ovn_k8s.core.rows import MapPatch, Row
-from ovn_k8s.host.bridges import patch_rows
+from ovn_k8s.host.bridges import announcing_rows, external_ids_row, patch_rows, with_announcing
 from ovn_k8s.ovsdb.monitor import Monitor
 from ovn_k8s.ovsdb.remote import parse_remotes
 from ovn_k8s.ovsdb.replica import Replica
 
 _TABLES = {
     "Open_vSwitch": Monitor(("bridges", "external_ids")),
-    "Bridge": Monitor(("name", "ports", "external_ids", "datapath_type")),
+    "Bridge": Monitor(("name", "ports", "external_ids", "datapath_type", "fail_mode")),
     "Port": Monitor(("name", "interfaces", "external_ids")),
     "Interface": Monitor(("name", "type", "options", "external_ids", "ofport", "error")),
 }
 
 
-def announcement_row(actual: Database, announcement: Announcement) -> Row | None:
-    """The row that holds the announcement; None where the database has none yet."""
+def announcing(actual: Database, announcement: Announcement | None) -> dict[str, str | None]:
+    """`ovn-cms-options` with the announcement, or with none. None: the key goes."""
     stored = next(iter(actual.rows("Open_vSwitch")), None)
-    if stored is None:
-        return None
-    options = with_announcement(stored.columns["external_ids"].get(CMS_OPTIONS, ""), announcement)
-    return Row("Open_vSwitch", ".", {"external_ids": MapPatch({CMS_OPTIONS: options})})
+    options = stored.columns["external_ids"].get(CMS_OPTIONS, "") if stored else ""
+    return {CMS_OPTIONS: with_announcement(options, announcement) or None}
 
 
 class OpenVSwitch:
@@ -85,6 +82,8 @@ class OpenVSwitch:
 
     def _plan(self, bridge: str, node: str, announcement: Announcement | None) -> Plan:
         actual = self._replica.database
-        rows = list(patch_rows(bridge, node))
-        row = announcement_row(actual, announcement) if announcement else None
-        return plan([*rows, *([row] if row else [])], actual)
+        rows = [*patch_rows(bridge, node), *announcing_rows(actual)]
+        if actual.count("Open_vSwitch"):
+            ids = announcing(actual, announcement) if announcement else {}
+            rows.append(external_ids_row({**with_announcing(actual, True), **ids}))
+        return plan(rows, actual)

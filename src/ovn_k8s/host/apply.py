@@ -155,7 +155,8 @@ def _removal(config: NodeConfig, actual: Database, saved: HostState) -> Plan:
     bridge = actual.find("Bridge", INTEGRATION_BRIDGE)
     if saved.created_bridge and bridge and not bridge.owner:
         absent.append(("Bridge", INTEGRATION_BRIDGE))
-    return plan([], actual, owners=lambda owner: bridges.is_ours(config, owner), absent=absent)
+    rows = [bridges.external_ids_row(bridges.with_announcing(actual, False))]
+    return plan(rows, actual, owners=lambda owner: bridges.is_ours(config, owner), absent=absent)
 
 
 def _move_to_bridge(

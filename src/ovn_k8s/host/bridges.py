@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ovn_k8s.core.database import Database
 from ovn_k8s.core.pods import OWNER_PREFIX
 from ovn_k8s.core.rows import MapPatch, Parent, Ref, Row
-from ovn_k8s.core.topology import gateway_owner, node_owner
+from ovn_k8s.core.topology import ANNOUNCED_NETWORK, gateway_owner, node_owner
 
 from .config import INTEGRATION_BRIDGE, NodeConfig
 
@@ -19,6 +19,35 @@ CONTROLLER_KEYS = {"ovn-chassis-id", "ovn-localnet-port", "ovn-l2gateway-port", 
 """External ids of ovn-controller's own ports (encaps.c and patch.c of OVN)."""
 HYBRID_OVERLAY_OWNER = "hybrid-overlay"
 """The owner of br-ext and what belongs to it; the node agent makes them, and they go with the node's place."""
+
+ANNOUNCING_OWNER = "gateway-announcements"
+"""The owner of the bridge of a gateway that makes ovn-controller announce addresses (`core.topology`)."""
+ANNOUNCING_BRIDGE = "br-announce"
+MAPPINGS = "ovn-bridge-mappings"
+
+
+def announcing_rows(actual: Database, datapath_type: str = "") -> Iterator[Row]:
+    """The empty bridge, by itself of br-int's kind; `with_announcing` makes it known to ovn-controller."""
+    bridge = actual.find("Bridge", INTEGRATION_BRIDGE)
+    kind = datapath_type or (bridge.columns["datapath_type"] if bridge else "")
+    columns = {"datapath_type": kind, "fail_mode": "secure"}
+    yield from _bridge(ANNOUNCING_BRIDGE, columns, {}, ANNOUNCING_OWNER, actual)
+
+
+def with_announcing(actual: Database, wanted: bool) -> dict[str, str | None]:
+    """External ids of Open vSwitch with the bridge or without; networks of others stay. None: the key goes."""
+    stored = next(iter(actual.rows("Open_vSwitch")), None)
+    mappings = stored.columns["external_ids"].get(MAPPINGS, "") if stored else ""
+    items = [item for item in mappings.split(",") if item and item.partition(":")[0] != ANNOUNCED_NETWORK]
+    items += [f"{ANNOUNCED_NETWORK}:{ANNOUNCING_BRIDGE}"] if wanted else []
+    return {MAPPINGS: ",".join(items) or None}
+
+
+def external_ids_row(ids: Mapping[str, str | None]) -> Row:
+    """These external ids of Open vSwitch; the others stay."""
+    gone = frozenset(key for key, value in ids.items() if value is None)
+    patch = MapPatch({key: value for key, value in ids.items() if value is not None}, gone)
+    return Row("Open_vSwitch", ".", {"external_ids": patch})
 
 
 def desired_rows(config: NodeConfig, actual: Database, *, uplink_mac: str, uplink_mtu: int) -> Iterator[Row]:
@@ -55,6 +84,8 @@ def desired_rows(config: NodeConfig, actual: Database, *, uplink_mac: str, uplin
     if config.gateway_interface:
         gateway = {"external_ids": MapPatch({"iface-id": config.gateway_port})}
         yield from _port(config.gateway_interface, INTEGRATION_BRIDGE, gateway, owner)
+        yield from announcing_rows(actual, config.datapath_type)
+        yield external_ids_row(with_announcing(actual, True))
 
 
 def patch_rows(bridge: str, node: str) -> Iterator[Row]:
@@ -72,7 +103,8 @@ def patch_rows(bridge: str, node: str) -> Iterator[Row]:
 
 def is_ours(config: NodeConfig, owner: str) -> bool:
     """Whether `remove` takes away rows of this owner: the node's own and its pods'."""
-    return owner == HYBRID_OVERLAY_OWNER or owner == node_owner(config.node_name) or owner.startswith(OWNER_PREFIX)
+    ours = {HYBRID_OVERLAY_OWNER, ANNOUNCING_OWNER, node_owner(config.node_name)}
+    return owner in ours or owner.startswith(OWNER_PREFIX)
 
 
 def ports_of_controller(actual: Database) -> Iterator[tuple[str, str]]:

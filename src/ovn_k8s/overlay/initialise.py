@@ -9,18 +9,23 @@ it writes node.toml, which `apply` then follows at each boot).
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ovn_k8s.core.addresses import parse_address, parse_interface, parse_network
 from ovn_k8s.core.database import Database
 from ovn_k8s.core.layout import TABLES, Request, WantedGateway, WantedNode, lay_out
 from ovn_k8s.core.plan import Plan, plan
-from ovn_k8s.core.rows import Row
 from ovn_k8s.core.topology import CLUSTER_ROUTER_KEY, gateway_owner
 from ovn_k8s.host.apply import apply
+from ovn_k8s.host.bridges import (
+    ANNOUNCING_OWNER,
+    announcing_rows,
+    external_ids_row,
+    patch_rows,
+    with_announcing,
+)
 from ovn_k8s.host.bridges import TABLES as TABLES_OF_BRIDGES
-from ovn_k8s.host.bridges import patch_rows
 from ovn_k8s.host.config import DEFAULT_OVS_REMOTE, parse
 from ovn_k8s.host.errors import HostError
 from ovn_k8s.host.words import in_words
@@ -128,7 +133,7 @@ def _gateway_init(options: Options) -> list[str]:
     if options.nb_only:
         return changes
     if options.bridge_interface:
-        return changes + _patch_ports(options, document, patch_rows(options.bridge_interface, options.node_name))
+        return changes + _shared(options, document, wanted=True)
     return changes + _host(options, document, {"gateway": {"interface": interface}})
 
 
@@ -138,7 +143,7 @@ def _gateway_remove(options: Options) -> list[str]:
     if not options.host_only:
         changes += _northbound(options, absent_gateways=(options.node_name,))
     if not options.nb_only:
-        changes += _patch_ports(options, document, ())
+        changes += _shared(options, document, wanted=False)
         rest = {key: value for key, value in document.items() if key != "gateway"}
         if rest != document:
             if not options.check:
@@ -148,12 +153,18 @@ def _gateway_remove(options: Options) -> list[str]:
     return changes
 
 
-def _patch_ports(options: Options, document: Mapping[str, Any], rows: Iterable[Row]) -> list[str]:
-    """The pair of patch ports between a shared bridge and br-int, or none."""
-    wanted, owners = list(rows), [gateway_owner(options.node_name)]
+def _shared(options: Options, document: Mapping[str, Any], *, wanted: bool) -> list[str]:
+    """The patch ports between a shared bridge and br-int and what announces addresses, or neither."""
+
+    def make_plan(actual: Database) -> Plan:
+        rows = [external_ids_row(with_announcing(actual, wanted))]
+        if wanted:
+            rows += [*patch_rows(options.bridge_interface, options.node_name), *announcing_rows(actual)]
+        return plan(rows, actual, owners=[gateway_owner(options.node_name), ANNOUNCING_OWNER])
+
     remote = document.get("openvswitch", {}).get("remote", DEFAULT_OVS_REMOTE)
     with Client(parse_remotes(remote), "Open_vSwitch") as ovs:
-        made = ovs.converge(TABLES_OF_BRIDGES, lambda actual: plan(wanted, actual, owners=owners), check=options.check)
+        made = ovs.converge(TABLES_OF_BRIDGES, make_plan, check=options.check)
     return list(in_words(made))
 
 

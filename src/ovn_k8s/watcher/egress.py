@@ -35,7 +35,7 @@ class EgressHandler:
         self._pods = pods
         self._book = book
         self._networks = tuple(map(str, networks))
-        self._exits: dict[str, Exit] = {}
+        self._exits: tuple[Exit, ...] = ()
         self._inside = Inside(self._networks)
 
     def everything(self) -> Iterator[Key]:
@@ -59,7 +59,7 @@ class EgressHandler:
         self._inside = Inside((*self._networks, *sorted(node_addresses(database))))
 
     def nodes_changed(self, database: Database) -> list[Key]:
-        """All of them, when a gateway or a node came, went or changed its address."""
+        """All of them, when a gateway or a node came, went, changed its address, or another gateway has addresses."""
         before = self._exits, self._inside
         self.prepare(database)
         return list(self.everything()) if before != (self._exits, self._inside) else []
@@ -75,7 +75,7 @@ class EgressHandler:
         gateway, address = namespace.egress
         addresses = list(self._addresses(key.name))
         try:
-            way, reason = choose(gateway, address, self._exits.values()), ""
+            way, reason = choose(gateway, address, self._exits), ""
         except NoExit as error:
             way, reason = None, f"{error}; its pods do not get out of the cluster"
         return Wish(tuple(egress_rows(router, key.name, addresses, way, self._inside)), waits_for=reason)

@@ -2,6 +2,8 @@
 # Copyright: the ovn_k8s.cluster authors
 """The ways out of the cluster: a default route for each gateway, closed while the gateway does not answer.
 
+The route also has the mark of who has the addresses that are no gateway's own (`core.gateway_duties`).
+
 OVN's own BFD cannot watch a gateway from here: the cluster router is on no chassis, and between two gateway routers a
 session never begins, because ovn-controller only takes in messages that carry its discriminator already. So the watcher
 asks each gateway's own port for an answer, through the overlay, as pods' packets go.
@@ -12,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from ipaddress import IPv4Interface
 
-from ovn_k8s.core.database import Database, row_owner
+from ovn_k8s.core.database import Database
+from ovn_k8s.core.gateway_duties import chosen, gateways
 from ovn_k8s.core.layout import cluster_router
 from ovn_k8s.core.topology import exit_route, gateway_owner, gateway_router, join_port
 
@@ -32,7 +35,7 @@ class ExitHandler:
         self._gateways: tuple[str, ...] = ()
 
     def everything(self) -> Iterable[Key]:
-        """Every gateway as of the last look."""
+        """Every gateway as of the last look. From any thread."""
         return (Key(KIND, "", name) for name in self._gateways)
 
     def prepare(self, database: Database) -> None:
@@ -52,23 +55,16 @@ class ExitHandler:
         if not router or port is None or port.owner != gateway_owner(key.name):
             return NOTHING
         address = IPv4Interface(min(port.columns["networks"])).ip
-        return Wish((exit_route(router, key.name, address, self._is_open(key.name)),))
+        holds = key.name in chosen(database, self._is_open)
+        return Wish((exit_route(router, key.name, address, self._is_open(key.name), holds),))
 
     def settled(self, key: Key) -> None:
         """Nothing is kept."""
 
 
-def gateways(database: Database) -> Iterable[str]:
-    """The gateways that have a router."""
-    for row in database.rows("Logical_Router"):
-        kind, _slash, name = row_owner(row.columns).partition("/")
-        if kind == "gateway":
-            yield name
-
-
 def probe_targets(database: Database) -> Mapping[str, str]:
     """The addresses of the gateways' own ports, by gateway; none while there is but one, which is used in any case."""
-    names = list(gateways(database))
+    names = gateways(database)
     if len(names) < 2:
         return {}
     ports = {name: database.find("Logical_Switch_Port", f"k8s-{name}") for name in names}

@@ -27,6 +27,7 @@ TABLES = {
     "Load_Balancer": ("name", "vips", "external_ids"),
     "Load_Balancer_Group": ("name", "load_balancer"),
     "Logical_Router": ("name", "load_balancer", "external_ids"),
+    "Logical_Router_Port": ("name", "networks", "external_ids"),
     "Logical_Router_Static_Route": ("ip_prefix", "policy", "external_ids"),
     "Port_Group": ("name", "ports", "acls", "external_ids"),
     "ACL": ("name", "direction", "action", "external_ids"),

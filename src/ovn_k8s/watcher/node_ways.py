@@ -9,10 +9,10 @@ from ipaddress import IPv4Interface
 
 from ovn_k8s.core.database import Database
 from ovn_k8s.core.egress_rows import node_addresses
+from ovn_k8s.core.gateway_duties import gateways
 from ovn_k8s.core.layout import cluster_router
 from ovn_k8s.core.topology import gateway_router, join_port, way_to_nodes
 
-from .exits import gateways
 from .handler import NOTHING, Wish
 from .workqueue import Key
 
@@ -34,7 +34,7 @@ class NodeWayHandler:
 
     def prepare(self, database: Database) -> None:
         """Learn gateways and nodes."""
-        self._gateways = tuple(sorted(gateways(database)))
+        self._gateways = tuple(gateways(database))
         self._nodes = tuple(sorted(prefix.partition("/")[0] for prefix in node_addresses(database)))
 
     def nodes_changed(self, database: Database) -> list[Key]:

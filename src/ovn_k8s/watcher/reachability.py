@@ -76,9 +76,9 @@ class Verdicts:
 
 
 class Reachability:
-    """A thread that asks every target again and again; `targets` gives addresses by name, `changed` is told names."""
+    """A thread that asks every target again and again; `targets` gives addresses by name, `changed` is told."""
 
-    def __init__(self, targets: Callable[[], Mapping[str, str]], changed: Callable[[str], None]) -> None:
+    def __init__(self, targets: Callable[[], Mapping[str, str]], changed: Callable[[], None]) -> None:
         self._targets = targets
         self._changed = changed
         self._verdicts = Verdicts()
@@ -107,9 +107,11 @@ class Reachability:
     def _run(self) -> None:
         while not self._stop.is_set():
             began = time.monotonic()
-            for target in self._verdicts.heard(attempt(self._targets(), INTERVAL_S, self._source_ports)):
+            changed = self._verdicts.heard(attempt(self._targets(), INTERVAL_S, self._source_ports))
+            for target in changed:
                 LOG.warning("%s %s", target, "answers" if self.verdict(target) else "does not answer")
-                self._changed(target)
+            if changed:
+                self._changed()
             if self._verdicts.silent_rounds == MISSES:
                 LOG.warning("no gateway answers; that is rather this side's fault, so all stay as they are")
             self._stop.wait(max(0.0, began + INTERVAL_S - time.monotonic()))

@@ -107,9 +107,8 @@ class Watcher:
             writer=True,
         )
         self.southbound = self._follow_gateways(config)
-        self.reachability = Reachability(
-            self._gateways_to_ask, lambda name: self.queue.add(Key(exits.KIND, "", name), urgent=True)
-        )
+        self.reachability = Reachability(self._gateways_to_ask, self._verdicts_changed)
+        self.exits = exits.ExitHandler(self.reachability.verdict)
         self.leadership = Leadership(self._api, lambda: not self.missing())
         self.annotator = Annotator(
             self._api, self.pods, busy=lambda: len(self.queue) > 0, leads=lambda: self.leadership.term > 0
@@ -137,7 +136,7 @@ class Watcher:
                 self.node_handler,
                 self.hybrid,
                 *self._gateway_handlers(config),
-                exits.ExitHandler(self.reachability.verdict),
+                self.exits,
                 node_ways.NodeWayHandler(),
                 self.egress,
                 services.ServiceHandler(self.services, self.slices, self.queue.add_all),
@@ -278,6 +277,10 @@ class Watcher:
                 return exits.probe_targets(self.replica.database)
             except ConnectionFailed:
                 return {}
+
+    def _verdicts_changed(self) -> None:
+        """What one gateway no longer does another one takes over, so all are looked at."""
+        self.queue.add_all(list(self.exits.everything()), urgent=True)
 
     def _node_changed(self, old: ClusterNode | None, new: ClusterNode | None) -> None:
         key = self.node_handler.told(old, new)

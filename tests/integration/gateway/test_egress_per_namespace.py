@@ -12,7 +12,7 @@ import pytest
 import service_rig
 from control_plane import Objects
 from small_ovn import eventually, run
-from test_several_gateways import BOTH, DIES, LIVES, Site, connections
+from test_several_gateways import BOTH, DIES, LIVES, MACS, Site, connections, gap
 
 from ovn_k8s.ovsdb.client import Client
 from ovn_k8s.ovsdb.remote import parse_remotes
@@ -85,19 +85,19 @@ def namespace() -> Iterator[Namespace]:
         ("gwb", None, "192.0.2.13", "gwb"),
         ("gwa", None, "192.0.2.12", "gwa"),
         (None, "192.0.2.13", "192.0.2.13", "gwb"),
-        (None, FREE, FREE, "gwa"),
+        (None, FREE, FREE, ""),
         ("gwb", FREE, FREE, "gwb"),
     ],
 )
 def test_it_leaves_by_one_gateway(
     namespace: Namespace, gateway: str | None, address: str | None, seen: str, through: str
 ) -> None:
+    """Without `through`: by the gateway that has such addresses now."""
     site = namespace.site
     namespace.annotate(gateway=gateway, address=address)
     run("ip", "-n", site.internet, "neighbour", "flush", "dev", "wan")
     namespace.leaves(seen)
-    neighbour = json.loads(run("ip", "-j", "-n", site.internet, "neighbour", "show", seen))
-    assert neighbour[0]["lladdr"] == {"gwa": "02:00:00:00:03:12", "gwb": "02:00:00:00:03:13"}[through]
+    assert site.neighbour(seen) == (through or site.holder())
     assert site.sources() == BOTH, "other pods leave as before"
 
 
@@ -132,6 +132,24 @@ def test_a_dead_gateway_is_not_replaced_by_another_address(namespace: Namespace)
     finally:
         site.settle()
     namespace.leaves(DIES)
+
+
+def test_an_address_of_no_gateway_moves_to_the_one_that_lives_and_stays(namespace: Namespace) -> None:
+    site = namespace.site
+    namespace.annotate(address=FREE)
+    namespace.leaves(FREE)
+    dies = site.holder()
+    (lives,) = MACS.keys() - {dies}
+    assert site.neighbour(FREE) == dies
+    try:
+        seconds = gap(namespace.netns, lambda: site.kill(dies))
+        print(json.dumps({"name": "gateway_egress_address_gap_s", "value": seconds, "unit": "s"}))
+        namespace.leaves(FREE)
+        assert site.neighbour(FREE) == lives
+    finally:
+        site.settle()
+    namespace.leaves(FREE)
+    assert (site.holder(), site.neighbour(FREE)) == (lives, lives)
 
 
 def test_nothing_is_left(namespace: Namespace) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import rig
-from small_ovn import eventually
+from small_ovn import eventually, run
 from traffic import Traffic
 
 from ovn_k8s.core.plan import plan
@@ -54,6 +54,17 @@ def service(gateway: rig.Gateway) -> Iterator[None]:
     """Nothing is left."""
     yield
     write(gateway)
+
+
+def test_a_new_address_is_announced(gateway: rig.Gateway, helper: rig.Helper, service: None) -> None:
+    """To a neighbour who knows it by another MAC address and does not ask again."""
+
+    def neighbour(*words: str) -> str:
+        return run("ip", "-n", gateway.internet, "neighbour", *words)
+
+    neighbour("replace", IN_SUBNET, "lladdr", "02:00:00:00:09:99", "dev", "net0", "nud", "stale")
+    write(gateway, rig.POD, **SPEC)
+    eventually(lambda: rig.MAC in neighbour("show", IN_SUBNET), "the neighbour has heard of it")
 
 
 @pytest.mark.parametrize("protocol", ["tcp", "udp"])

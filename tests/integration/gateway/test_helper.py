@@ -130,6 +130,9 @@ def test_clear_leaves_a_switch_also_when_all_flows_were_deleted(
     for namespace, address, port in ((traffic.internet, ADDRESS, 9001), (traffic.node, rig.INTERNET, 9000)):
         assert not traffic.eventually(namespace, "tcp", address, port).error
     assert helper.command("clear") == ""
+    assert rig.PATCH not in gateway.node.vsctl("list-ports", rig.BRIDGE)
+    assert "br-announce" not in gateway.node.vsctl("list-br")
+    assert "br-announce" not in gateway.node.vsctl("get", "open_vswitch", ".", "external_ids")
 
 
 def test_clear_leaves_flows_of_others(gateway: rig.Gateway, helper: rig.Helper) -> None:

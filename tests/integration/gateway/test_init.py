@@ -43,6 +43,7 @@ def test_init_and_remove_on_a_shared_bridge(gateway: rig.Gateway, traffic: Traff
         for table in ("logical_router", "logical_switch", "logical_router_port", "logical_router_static_route", "nat"):
             assert "gateway/gw" not in nbctl("list", table)
         assert rig.PATCH not in gateway.node.vsctl("list-ports", rig.BRIDGE)
+        assert "br-announce" not in gateway.node.vsctl("list-br")
         assert command(gateway, "gateway-remove") == []
         assert not traffic.eventually(traffic.internet, "tcp", str(rig.ADDRESS.ip), 9001).error
     finally:

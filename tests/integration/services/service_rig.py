@@ -300,8 +300,8 @@ class Rig:
         self.stack.close()
 
 
-def _own_port(node: Node) -> None:
-    """The node's own port and what belongs to it, as `ovn-k8s-overlay apply` makes it."""
+def _own_port(node: Node, gateway_interface: str = "") -> None:
+    """The node's own port and what belongs to it, as `ovn-k8s-overlay apply` makes it, and the part of a gateway."""
     eventually(lambda: "br-int" in node.vsctl("list-br"), "br-int exists")
     config = node.directory / "node.toml"
     config.write_text(
@@ -318,6 +318,7 @@ def _own_port(node: Node) -> None:
             remote = "unix:{node.socket}"
             """
         )
+        + (f'[gateway]\ninterface = "{gateway_interface}"\n' if gateway_interface else "")
     )
     state = str(node.directory / "host-state.json")
     node.enter(sys.executable, "-m", "ovn_k8s.overlay", "apply", "--config", str(config), "--state", state)

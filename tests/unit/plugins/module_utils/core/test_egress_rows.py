@@ -34,8 +34,12 @@ INSIDE = Inside(("10.244.0.0/16", "100.64.0.0/16", "172.30.0.11/32"))
     ],
 )
 def test_what_annotations_mean(gateway: str, address: str, name: str, seen: str) -> None:
-    way, found = choose(gateway, address, [C, B, A])
+    way, found = choose(gateway, address, [C, A, B])
     assert (way.name, str(found)) == (name, seen)
+
+
+def test_an_address_is_the_first_gateway_s_unless_it_is_one_s_own() -> None:
+    assert [choose("", address, [B, A])[0] for address in ("192.0.2.99", "192.0.2.12")] == [B, A]
 
 
 @pytest.mark.parametrize(

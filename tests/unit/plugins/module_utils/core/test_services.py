@@ -428,10 +428,11 @@ def test_what_has_no_endpoints_is_refused_in_the_name_of_who_was_asked() -> None
     assert rows["_gateway_gw_refused"].columns["options"]["skip_snat"] == "true"
 
 
-def test_one_of_several_gateways_answers_for_addresses_of_services() -> None:
-    rows = outside(Gateway("a", "192.0.2.2", ()), Gateway("b", "192.0.2.3", (), answers=False))
-    assert "neighbor_responder" not in rows["_gateway_a"].columns["options"]
-    assert rows["_gateway_b"].columns["options"]["neighbor_responder"] == "none"
+def test_one_of_several_gateways_has_an_address_of_their_network() -> None:
+    other = Gateway("b", "192.0.2.3", (), (IPv4Network("192.0.2.0/24"),))
+    rows = outside(Gateway("a", "192.0.2.2", ()), other, externalIPs=["192.0.2.77", "203.0.113.5"])
+    assert set(rows["_gateway_a"].columns["vips"]) == {"192.0.2.2:30080", "192.0.2.77:80", "203.0.113.5:80"}
+    assert set(rows["_gateway_b"].columns["vips"]) == {"192.0.2.3:30080", "203.0.113.5:80"}
 
 
 def test_connections_of_datagrams_end_with_their_endpoint() -> None:
@@ -448,7 +449,8 @@ def test_families_of_external_addresses() -> None:
 
 def test_the_surroundings_are_read_from_the_rows_of_nodes_and_gateways() -> None:
     ids_type = {"type": {"key": "string", "value": "string", "min": 0, "max": "unlimited"}}
-    tables = {name: {"columns": {"external_ids": ids_type}, "isRoot": True} for name in TABLES}
+    tables: dict[str, Any] = {name: {"columns": {"external_ids": ids_type}, "isRoot": True} for name in TABLES}
+    tables["Logical_Router_Port"]["columns"]["name"] = {"type": "string"}
     database = Database(parse_schema({"name": "OVN_Northbound", "version": "7.0.0", "tables": tables}))
 
     def put(table: str, owner: str, **columns: Any) -> None:
@@ -460,6 +462,7 @@ def test_the_surroundings_are_read_from_the_rows_of_nodes_and_gateways() -> None
     put("Logical_Router", "cluster", name="master")
     for name in ("gw2", "gw1"):
         put("Logical_Router", f"gateway/{name}", name=f"GR_{name}", external_ids={"physical_ip": "192.0.2.2"})
+        put("Logical_Router_Port", f"gateway/{name}", name=f"rtoe-GR_{name}", networks=frozenset({"192.0.2.2/24"}))
     for owner, name, prefix, policy in (
         ("node/n1", "node/n1/address", "172.30.0.12/32", None),
         ("node/n1", "node/n1/other", "172.30.9.9/32", None),
@@ -471,7 +474,10 @@ def test_the_surroundings_are_read_from_the_rows_of_nodes_and_gateways() -> None
     assert surroundings(database) == Surroundings(
         ("n1",),
         {"n1": "172.30.0.12"},
-        (Gateway("gw1", "192.0.2.2", (IPv4Network("10.244.1.0/24"),)), Gateway("gw2", "192.0.2.2", (), False)),
+        (
+            Gateway("gw1", "192.0.2.2", (IPv4Network("10.244.1.0/24"),)),
+            Gateway("gw2", "192.0.2.2", (), (IPv4Network("192.0.2.0/24"),)),
+        ),
     )
 
 
