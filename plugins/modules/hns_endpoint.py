@@ -15,8 +15,8 @@ description:
   - Creates, changes and deletes HNS endpoints, many in one task. Options that are not given are left as they are.
   - Policies and the namespace can be changed in place.
 extends_documentation_fragment:
-  - ovn_k8s.cluster._hns
-  - ovn_k8s.cluster._hns.change
+  - ovn_k8s.cluster._windows
+  - ovn_k8s.cluster._windows.change
 options:
   endpoints:
     description: The endpoints.

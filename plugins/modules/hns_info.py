@@ -14,15 +14,11 @@ author: the ovn_k8s.cluster authors (@ovn-k8s)
 description:
   - Reads HNS's version, what it supports, and its objects, in the options of the modules that manage them.
 extends_documentation_fragment:
-  - ovn_k8s.cluster._hns
+  - ovn_k8s.cluster._windows
 attributes:
   check_mode:
     description: Changes nothing.
     support: full
-  platform:
-    description: Hosts that it works on.
-    support: full
-    platforms: windows
 options:
   gather:
     description: Kinds of objects to return.

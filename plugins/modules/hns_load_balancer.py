@@ -16,8 +16,8 @@ description:
     and external ports together say which one is meant.
   - Endpoints and ports can be changed in place from HNS 15.4 on; before, a change is a replacement.
 extends_documentation_fragment:
-  - ovn_k8s.cluster._hns
-  - ovn_k8s.cluster._hns.change
+  - ovn_k8s.cluster._windows
+  - ovn_k8s.cluster._windows.change
 options:
   load_balancers:
     description: The load balancers.

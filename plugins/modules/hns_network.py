@@ -18,8 +18,8 @@ description:
     is then made detached from the connection, the host is waited for, and the outcome is verified.
   - DNS, extensions, O(networks[].host_route), O(networks[].remote_subnets) and some policies can be changed in place.
 extends_documentation_fragment:
-  - ovn_k8s.cluster._hns
-  - ovn_k8s.cluster._hns.change
+  - ovn_k8s.cluster._windows
+  - ovn_k8s.cluster._windows.change
 options:
   networks:
     description: The networks.

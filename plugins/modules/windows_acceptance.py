@@ -11,6 +11,8 @@ module: windows_acceptance
 short_description: Try on a Windows node what this collection takes for granted about Windows
 version_added: 0.1.0
 author: the ovn_k8s.cluster authors (@ovn-k8s)
+extends_documentation_fragment:
+  - ovn_k8s.cluster._windows
 description:
   - Looks at machine, services and networks, tries the modules for HNS step by step on a network of its own
     (C(ovn-k8s-acceptance), 198.18.0.0/24), which it removes, and ends the service C(ovn-k8s) by force to see whether
@@ -45,20 +47,10 @@ options:
     description: Seconds to wait for HNS, and for the host to come back when its network was changed.
     type: int
     default: 120
-  program_dir:
-    description: Folder of the bundle on the host.
-    type: str
-    default: 'C:\Program Files\ovn-k8s'
-requirements:
-  - ansible.windows on the control machine; M(ovn_k8s.cluster.windows_bundle) has run
 attributes:
   check_mode:
     description: Only looks.
     support: full
-  platform:
-    description: Hosts that it works on.
-    support: full
-    platforms: windows
 """
 
 EXAMPLES = r"""

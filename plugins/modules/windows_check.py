@@ -11,6 +11,8 @@ module: windows_check
 short_description: Judge whether a Windows machine can be a node
 version_added: 0.1.0
 author: the ovn_k8s.cluster authors (@ovn-k8s)
+extends_documentation_fragment:
+  - ovn_k8s.cluster._windows
 description:
   - Asks the bundle on the host what the machine is, and fails with everything that stands in the way, all at once. It
     looks at the build and edition, a restart that is pending, the clock, the adapters, the MTU, the version of HNS and
@@ -46,20 +48,10 @@ options:
     description: Whether a restart that is pending is somebody's business later, and no problem.
     type: bool
     default: true
-  program_dir:
-    description: Folder of the bundle on the host.
-    type: str
-    default: 'C:\Program Files\ovn-k8s'
-requirements:
-  - ansible.windows on the control machine; M(ovn_k8s.cluster.windows_bundle) has run
 attributes:
   check_mode:
     description: Changes nothing. Where the bundle is not there yet, check mode knows nothing of the machine.
     support: full
-  platform:
-    description: Hosts that it works on.
-    support: full
-    platforms: windows
 """
 
 EXAMPLES = r"""

@@ -11,6 +11,8 @@ module: windows_host
 short_description: Keep files, firewall rules and services of a Windows host, many in one task
 version_added: 0.1.0
 author: the ovn_k8s.cluster authors (@ovn-k8s)
+extends_documentation_fragment:
+  - ovn_k8s.cluster._windows
 description:
   - Writes folders and files, then firewall rules, then makes services and starts them, in this order. A service is
     started again when its command, its environment or a file that it reads is not what it was started with.
@@ -159,12 +161,6 @@ options:
     description: Path of containerd's C(ctr.exe) on the host, to end containers with; for O(state=reset) only.
     type: str
     default: ""
-  program_dir:
-    description: Folder of the bundle on the host.
-    type: str
-    default: 'C:\Program Files\ovn-k8s'
-requirements:
-  - ansible.windows on the control machine; M(ovn_k8s.cluster.windows_bundle) has run
 attributes:
   check_mode:
     description: Says what would change. Where the bundle is not there yet, only that something would.
@@ -175,10 +171,6 @@ attributes:
   idempotent:
     description: A second run changes nothing.
     support: full
-  platform:
-    description: Hosts that it works on.
-    support: full
-    platforms: windows
 """
 
 EXAMPLES = r"""

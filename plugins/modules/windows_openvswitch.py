@@ -11,6 +11,8 @@ module: windows_openvswitch
 short_description: Make a Windows host with Open vSwitch a chassis of OVN
 version_added: 0.1.0
 author: the ovn_k8s.cluster authors (@ovn-k8s)
+extends_documentation_fragment:
+  - ovn_k8s.cluster._windows
 description:
   - Sets in the database of Open vSwitch for Windows who the chassis is, where the southbound database is and with which
     keys it is asked, makes the integration bridge, and puts the uplink into the bridge of the virtual adapter that HNS
@@ -54,12 +56,6 @@ options:
     type: str
     choices: [present, absent]
     default: present
-  program_dir:
-    description: Folder of the bundle on the host.
-    type: str
-    default: 'C:\Program Files\ovn-k8s'
-requirements:
-  - ansible.windows on the control machine; M(ovn_k8s.cluster.windows_bundle) has run
 attributes:
   check_mode:
     description: Says what would change.
@@ -70,10 +66,6 @@ attributes:
   idempotent:
     description: A second run changes nothing.
     support: full
-  platform:
-    description: Hosts that it works on.
-    support: full
-    platforms: windows
 """
 
 EXAMPLES = r"""

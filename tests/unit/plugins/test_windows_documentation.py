@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: the ovn_k8s.cluster authors
-"""What the modules for Windows machines say that they take is what their actions take."""
+"""What the modules for Windows hosts say that they take is what their actions take."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
-MODULES = ("windows_acceptance", "windows_bundle", "windows_check", "windows_host", "windows_openvswitch")
+PLUGINS = "ansible_collections.ovn_k8s.cluster.plugins"
+MODULES = sorted(path.stem for kind in ("hns", "windows") for path in (ROOT / "plugins/modules").glob(f"{kind}_*.py"))
 
 
 def compare(options: dict[str, Any], spec: dict[str, Any], where: str) -> None:
@@ -27,10 +28,15 @@ def compare(options: dict[str, Any], spec: dict[str, Any], where: str) -> None:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_documentation_and_arguments_agree(name: str) -> None:
-    scope: dict[str, Any] = {}
-    exec((ROOT / "plugins" / "modules" / f"{name}.py").read_text(), scope)
-    action = importlib.import_module(f"ansible_collections.ovn_k8s.cluster.plugins.action.{name}")
-    compare(yaml.safe_load(scope["DOCUMENTATION"])["options"], action.SPEC, name)
-    yaml.safe_load(scope["RETURN"])
-    for example in yaml.safe_load(scope["EXAMPLES"]):
+    module = importlib.import_module(f"{PLUGINS}.modules.{name}")
+    documented = yaml.safe_load(module.DOCUMENTATION)
+    options = dict(documented["options"])
+    for fragment in documented.get("extends_documentation_fragment", []):
+        file, _, part = fragment.removeprefix("ovn_k8s.cluster.").partition(".")
+        shared = importlib.import_module(f"{PLUGINS}.doc_fragments.{file}").ModuleDocFragment
+        options |= yaml.safe_load(getattr(shared, part.upper() or "DOCUMENTATION"))["options"]
+    action = importlib.import_module(f"{PLUGINS}.action.{name}")
+    compare(options, action.ActionModule.spec if name.startswith("hns") else action.SPEC, name)
+    yaml.safe_load(module.RETURN)
+    for example in yaml.safe_load(module.EXAMPLES):
         assert set(example) - {"name", "register"} == {f"ovn_k8s.cluster.{name}"}

@@ -15,7 +15,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import yaml
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible_collections.ovn_k8s.cluster.plugins.action import (
     hns_endpoint,
@@ -23,8 +22,6 @@ from ansible_collections.ovn_k8s.cluster.plugins.action import (
     hns_load_balancer,
     hns_network,
 )
-from ansible_collections.ovn_k8s.cluster.plugins.doc_fragments._hns import ModuleDocFragment
-from ansible_collections.ovn_k8s.cluster.plugins.plugin_utils import hns_arguments
 from ansible_collections.ovn_k8s.cluster.plugins.plugin_utils.hns_action import HnsAction
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -227,29 +224,3 @@ def test_a_missing_bundle_is_explained(host: Host, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(host, "command", lambda parameters: {"failed": True, "rc": 2, "msg": "cannot find the file"})
     with pytest.raises(AnsibleActionFail, match=r"cannot find the file; is it installed \(role windows_worker\)"):
         run(host, hns_info)
-
-
-@pytest.mark.parametrize("name", ["network", "endpoint", "load_balancer", "info"])
-def test_documentation_and_arguments_agree(name: str) -> None:
-    source = (ROOT / "plugins" / "modules" / f"hns_{name}.py").read_text()
-    scope: dict[str, Any] = {}
-    exec(source, scope)
-    documented = yaml.safe_load(scope["DOCUMENTATION"])
-    options = dict(documented["options"]) | yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]
-    if name != "info":
-        options |= yaml.safe_load(ModuleDocFragment.CHANGE)["options"]
-    spec = getattr(hns_arguments, f"HNS_{name.upper()}")
-    compare(options, spec, name)
-    for example in yaml.safe_load(scope["EXAMPLES"]):
-        assert set(example) - {"name", "register"} == {f"ovn_k8s.cluster.hns_{name}"}
-    yaml.safe_load(scope["RETURN"])
-
-
-def compare(options: dict[str, Any], spec: dict[str, Any], where: str) -> None:
-    assert set(options) == set(spec), where
-    for key, option in options.items():
-        assert option["description"], f"{where}.{key}"
-        for fact in ("type", "elements", "choices", "default"):
-            assert option.get(fact) == spec[key].get(fact), f"{where}.{key}: {fact}"
-        assert bool(option.get("required")) == bool(spec[key].get("required")), f"{where}.{key}: required"
-        compare(option.get("suboptions", {}), spec[key].get("options", {}), f"{where}.{key}")

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: the ovn_k8s.cluster authors
-"""Documentation that the modules for HNS share."""
+"""Documentation that the modules for Windows hosts share."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Fragment `ovn_k8s.cluster._hns`: where the bundle is, and what runs where."""
+    """Fragment `ovn_k8s.cluster._windows`: where the bundle is, and what runs where; `.change` for those for HNS."""
 
     DOCUMENTATION = r"""
 options:
@@ -15,10 +15,15 @@ options:
     type: str
     default: 'C:\Program Files\ovn-k8s'
 requirements:
-  - ansible.windows on the control machine; this collection's Windows bundle on the host
+  - ansible.windows on the control machine; the programs that M(ovn_k8s.cluster.windows_bundle) brings to the host
 notes:
   - The module runs on the control machine. It uses the host's own connection (winrm, psrp or ssh) to run the bundle's
     Python there, which needs an administrator.
+attributes:
+  platform:
+    description: Hosts that it works on.
+    support: full
+    platforms: windows
 """
 
     CHANGE = r"""
@@ -44,8 +49,4 @@ attributes:
   idempotent:
     description: A second run changes nothing.
     support: full
-  platform:
-    description: Hosts that it works on.
-    support: full
-    platforms: windows
 """
