@@ -34,6 +34,8 @@ APPEAR_SECONDS = 20.0
 """How long ovs-vswitchd may take to make, take or remove an interface."""
 REFUSED_SECONDS = 3.0
 """How long it may say that it cannot take one: at boot it may have looked before the interface was there."""
+SETTLE_SECONDS = 5.0
+"""How long it may take to give one its MAC; one that another program has changed does not hold this up for ever."""
 LOCK = Path("/run/ovn-k8s/overlay.lock")
 SECOND_METRIC = 1024
 """Of ways that serve while the better ones are gone."""
@@ -163,7 +165,7 @@ def _move_to_bridge(
     handle: Netlink, ovs: Client, underlay: Underlay, nic: Link, facts: InterfaceFacts, recorder: Recorder
 ) -> None:
     """Addresses and routes of the NIC go to the bridge. The bridge has them before the NIC loses them."""
-    bridge = _made(handle, ovs, underlay.bridge, recorder)
+    bridge = _made(handle, ovs, underlay.bridge, recorder, nic.mac)
     _taken(ovs, nic.name, recorder)
     addresses = tuple(dict.fromkeys((underlay.address, *facts.addresses)))
     set_up(handle, nic, nic.name, recorder)
@@ -176,7 +178,7 @@ def _move_to_bridge(
 def _management(handle: Netlink, ovs: Client, config: NodeConfig, recorder: Recorder) -> None:
     """The node's own interface on the pod network, and the ways to pods and services through it."""
     name = config.management_interface
-    link = _made(handle, ovs, name, recorder)
+    link = _made(handle, ovs, name, recorder, config.management_mac)
     set_up(handle, link, name, recorder)
     set_addresses(handle, link, name, (config.management_address,), recorder)
     routes = tuple(_routes(config, _source(handle, config), there=link is not None))
@@ -209,8 +211,11 @@ def _routes(config: NodeConfig, source: str, *, there: bool) -> Iterator[Route]:
         yield Route(str(network), router, metric=SECOND_METRIC)
 
 
-def _made(handle: Netlink, ovs: Client, name: str, recorder: Recorder) -> Link | None:
-    """The internal interface that ovs-vswitchd makes; in check mode None when it is not there."""
+def _made(handle: Netlink, ovs: Client, name: str, recorder: Recorder, mac: str) -> Link | None:
+    """The internal interface that ovs-vswitchd makes; in check mode None when it is not there.
+
+    It gets its MAC a moment later, and with the userspace datapath is down meanwhile, which would cost its routes.
+    """
     deadline = time.monotonic() + APPEAR_SECONDS
     while (link := handle.link(name)) is None and not recorder.check:
         if time.monotonic() > deadline:
@@ -218,6 +223,10 @@ def _made(handle: Netlink, ovs: Client, name: str, recorder: Recorder) -> Link |
             cause = (stored.columns["error"] if stored else None) or "is ovs-vswitchd running?"
             raise HostError(f"interface {name} has not appeared within {APPEAR_SECONDS:g} s: {cause}")
         time.sleep(0.05)
+    settled = time.monotonic() + SETTLE_SECONDS
+    while link is not None and link.mac != mac and not recorder.check and time.monotonic() < settled:
+        time.sleep(0.05)
+        link = handle.link(name)
     return link
 
 
