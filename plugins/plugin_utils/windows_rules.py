@@ -12,6 +12,8 @@ from ..module_utils.core.hns.versions import Version, supported
 
 OLDEST_BUILD = 17763
 """Windows Server 2019; the first with an HNS of which an overlay can be made (with KB4489899)."""
+KEEPS_ADDRESS_BUILD = 20348
+"""Windows Server 2022."""
 EDITIONS = ("Server", "Server Core")
 ARCHITECTURES = ("AMD64",)
 MOST_SKEW_SECONDS = 120
@@ -55,12 +57,32 @@ def problems(facts: Mapping[str, Any], wishes: Wishes) -> list[str]:
 
 def warnings(facts: Mapping[str, Any], wishes: Wishes) -> list[str]:
     """What works, but may surprise."""
+    return [*_name(facts, wishes), *_fixed_address(facts, wishes)]
+
+
+def _name(facts: Mapping[str, Any], wishes: Wishes) -> Iterator[str]:
     if str(facts.get("name", "")).lower() != wishes.node_name:
-        return [
+        yield (
             f"the machine calls itself {facts.get('name')!r} and its node {wishes.node_name!r}; programs that ask "
             "Windows for the name will not find the node"
-        ]
-    return []
+        )
+
+
+def _fixed_address(facts: Mapping[str, Any], wishes: Wishes) -> Iterator[str]:
+    """ovn-kubernetes 2530, sig-windows-tools 162: the machine may be lost; Red Hat's operator asks for the value."""
+    found = _with_address(facts.get("adapters", ()), wishes.node_ip)
+    if (
+        found is not None
+        and not found.get("dhcp", True)
+        and not found["name"].startswith(VIRTUAL)
+        and int(facts.get("build", 0)) < KEEPS_ADDRESS_BUILD
+        and not facts.get("device_less_nic_disabled")
+    ):
+        yield (
+            f"adapter '{found['name']}' has a fixed address, and HNS of builds before {KEEPS_ADDRESS_BUILD} is known "
+            "to lose one when it makes the virtual switch; set DeviceLessNicDisabled (DWORD) = 1 in HKLM:\\SYSTEM"
+            "\\CurrentControlSet\\Services\\hns\\State and restart the service hns before, or have a console at hand"
+        )
 
 
 def adapter_of(facts: Mapping[str, Any], wishes: Wishes) -> str:

@@ -16,6 +16,7 @@ ETHERNET = {
     "mac": "00:15:5d:00:00:01",
     "mtu": 1500,
     "up": True,
+    "dhcp": False,
     "addresses": ["192.0.2.21/24"],
     "gateways": ["192.0.2.1"],
 }
@@ -49,6 +50,21 @@ def test_a_machine_with_a_virtual_switch_keeps_its_adapter() -> None:
     machine = MACHINE | {"adapters": [ETHERNET | {"addresses": []}, virtual]}
     assert rules.problems(machine, WISHES) == []
     assert rules.adapter_of(machine, WISHES) == "Ethernet"
+
+
+def test_a_fixed_address_may_be_lost_on_older_builds() -> None:
+    old = MACHINE | {"build": 17763, "device_less_nic_disabled": False}
+    (warning,) = rules.warnings(old, WISHES)
+    assert "adapter 'Ethernet' has a fixed address" in warning
+    assert "hns\\State" in warning
+    virtual = ETHERNET | {"name": "vEthernet (Ethernet)"}
+    for change in (
+        {"device_less_nic_disabled": True},
+        {"adapters": [ETHERNET | {"dhcp": True}]},
+        {"adapters": [ETHERNET | {"addresses": []}, virtual]},
+    ):
+        assert rules.warnings(old | change, WISHES) == []
+    assert rules.problems(old, WISHES) == []
 
 
 def test_a_machine_without_the_feature_is_not_judged_by_its_hns() -> None:

@@ -18,6 +18,7 @@ GAA_FLAG_INCLUDE_GATEWAYS = 0x0080
 ERROR_BUFFER_OVERFLOW = 111
 ERROR_NO_DATA = 232
 UP = 1
+DHCP_ENABLED = 0x0004
 LOOPBACK = 24
 """IfType softwareLoopback."""
 
@@ -78,7 +79,7 @@ _Adapter._fields_ = [
 
 
 def adapters() -> list[dict[str, Any]]:
-    """Name, description, mac (`00:15:5d:…`), mtu in bytes, up, addresses (`192.0.2.1/24`) and gateways of each one.
+    """Name, description, mac (`00:15:5d:…`), mtu in bytes, up, dhcp, addresses (`192.0.2.1/24`), gateways of each one.
 
     Raises MachineError.
     """
@@ -120,6 +121,7 @@ def _described(adapter: _Adapter) -> dict[str, Any]:
         "mac": ":".join(f"{octet:02x}" for octet in octets),
         "mtu": adapter.mtu,
         "up": adapter.oper_status == UP,
+        "dhcp": bool(adapter.flags & DHCP_ENABLED),
         "addresses": [f"{_ip(item)}/{item.prefix_length}" for item in _chain(adapter.first_unicast) if _ip(item)],
         "gateways": [_ip(item) for item in _chain(adapter.first_gateway) if _ip(item)],
     }

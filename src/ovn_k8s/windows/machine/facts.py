@@ -17,6 +17,7 @@ from .adapters import adapters
 from .service_control import ServiceControl
 
 _VERSION = r"SOFTWARE\Microsoft\Windows NT\CurrentVersion"
+_HNS_STATE = r"SYSTEM\CurrentControlSet\Services\hns\State"
 _PENDING = {
     "a feature or an update was installed": (
         r"SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing\RebootPending"
@@ -43,6 +44,7 @@ def facts() -> dict[str, Any]:
         "pending_reboot": _pending(),
         "time": time.time(),
         "adapters": adapters(),
+        "device_less_nic_disabled": bool(registry.value(_HNS_STATE, "DeviceLessNicDisabled")),
         "node": node.present(data_place()),
         "services": {name: control.is_running(name) for name in _SERVICES if control.settings(name) is not None},
     }
