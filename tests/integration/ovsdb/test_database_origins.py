@@ -18,6 +18,7 @@ from ovsdb_servers import SCHEMAS, missing
 
 ADDRESSES = {"a": "192.0.2.11", "b": "192.0.2.12", "c": "192.0.2.13"}
 DATABASES = {"nb": "OVN_Northbound", "sb": "OVN_Southbound"}
+ONE_OF_SEVERAL = "one that was one of several is to be the only one"
 CASES: dict[str, dict[str, tuple[str, str]]] = {
     "all are blank": {},
     "one grows, and is not the first": {"b": ("alone", "alone")},
@@ -26,6 +27,7 @@ CASES: dict[str, dict[str, tuple[str, str]]] = {
     "the southbound ones were removed": dict.fromkeys(ADDRESSES, ("clustered", "none")),
     "nothing is to be done": dict.fromkeys(ADDRESSES, ("clustered", "clustered")),
     "two have their own": {"a": ("alone", "alone"), "c": ("alone", "alone")},
+    ONE_OF_SEVERAL: {"a": ("clustered", "clustered")},
 }
 """What is on the masters' disks: host -> state of the northbound and of the southbound database."""
 
@@ -51,7 +53,8 @@ def play(folder: Path) -> list[dict[str, Any]]:
         tasks.append(
             {
                 "name": name,
-                "vars": {"ovn_central_folder": f"{folder}/{number}/{{{{ item }}}}", "answer": answer},
+                "vars": {"ovn_central_folder": f"{folder}/{number}/{{{{ item }}}}", "answer": answer}
+                | ({"ovn_central_several": False} if name == ONE_OF_SEVERAL else {}),
                 "block": [
                     {"ansible.builtin.include_role": role},
                     {"ansible.builtin.copy": {"dest": dest, "content": "{{ answer | to_json }}"}},
@@ -142,6 +145,10 @@ def test_whom_the_first_master_joins(answers: dict[str, Any], case: str, joined:
 
 def test_of_two_clusters_none_is_chosen(answers: dict[str, Any]) -> None:
     assert "a and c have databases of OVN of their own" in json.dumps(answers["two have their own"]["said"])
+
+
+def test_several_masters_do_not_become_one(answers: dict[str, Any]) -> None:
+    assert "Several masters do not become one again" in json.dumps(answers[ONE_OF_SEVERAL]["said"])
 
 
 def test_a_master_that_is_reset_alone_leaves_the_others(answers: dict[str, Any]) -> None:
