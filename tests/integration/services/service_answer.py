@@ -83,7 +83,10 @@ def ask(protocol: str, address: str, port: int, own: tuple[str, int]) -> str:
     with socket.socket(type=socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM) as one:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         one.bind(own)
-        return converse(one, address, port)
+        answer = converse(one, address, port)
+        if protocol == "udp" and answer == "silence":  # a datagram may get lost, so whoever wants an answer asks again
+            answer = converse(one)
+        return answer
 
 
 def converse(one: socket.socket, address: str = "", port: int = 0) -> str:
