@@ -206,8 +206,15 @@ def compare(wanted: list[Flow], stored: list[Stored], cookie: int, names: Mappin
     return Difference(tuple(flow for flow in wanted if flow not in have), remove, tuple(ours))
 
 
-def carry_out(channel: Channel, difference: Difference, wanted: list[Flow], cookie: int, *, check: bool) -> None:
-    """Change the flows in one bundle; in check mode only have the switch look at it."""
+def carry_out(
+    channel: Channel, difference: Difference, wanted: list[Flow], cookie: int, names: Mapping[int, str], *, check: bool
+) -> None:
+    """Change the flows in one bundle; in check mode only have the switch look at it.
+
+    Raises:
+        FlowError: the switch does not take a flow.
+        ChannelError: it cannot be asked.
+    """
     flows = difference.add
     remove = [item.flow for item in difference.remove if item.flow]
     if len(remove) < len(difference.remove):
@@ -216,7 +223,13 @@ def carry_out(channel: Channel, difference: Difference, wanted: list[Flow], cook
     else:
         deletions = [partial(flow_mod, command=DELETE_STRICT, cookie=cookie, flow=flow) for flow in remove]
     additions = [partial(flow_mod, command=ADD, cookie=cookie, flow=flow) for flow in flows]
-    channel.bundle([*deletions, *additions], commit=not check)
+    try:
+        channel.bundle([*deletions, *additions], commit=not check)
+    except Refused as error:
+        position = error.position - len(deletions)
+        if not 0 <= position < len(flows):
+            raise
+        raise FlowError(f"flow {text_of(flows[position], names)!r}: {error}") from None
 
 
 def socket_of(module: AnsibleModule) -> str:
@@ -297,13 +310,7 @@ def converge(module: AnsibleModule, channel: Channel, texts: list[str], cookie: 
     difference = compare(wanted, channel.all_flows(), cookie, names)
     changed = bool(difference.add or difference.remove)
     if changed:
-        try:
-            carry_out(channel, difference, wanted, cookie, check=module.check_mode)
-        except Refused as error:
-            position = error.position - len(difference.remove)
-            if not 0 <= position < len(difference.add):
-                raise
-            raise FlowError(f"flow {text_of(difference.add[position], names)!r}: {error}") from None
+        carry_out(channel, difference, wanted, cookie, names, check=module.check_mode)
 
     def shown(stored: Stored) -> str:
         return (

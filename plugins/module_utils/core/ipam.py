@@ -123,7 +123,7 @@ class AddressBook:
         self._subnets: dict[str, SubnetAllocator] = {}
         self._leases: dict[PodKey, Lease] = {}
         self._ended: dict[PodKey, list[Lease]] = {}
-        self._foreign: dict[str, list[str]] = {}
+        self._foreign: dict[str, set[str]] = {}
 
     def clear(self) -> None:
         """Forget everything."""
@@ -171,16 +171,29 @@ class AddressBook:
         return tuple(self._subnets)
 
     def reserve(self, node: str, address: str) -> None:
-        """Keep an address of the node's subnet that a port of somebody else has."""
-        self.take(node, address)
+        """Keep an address of the node's subnet that a port of somebody else has; a pod that has it, too, keeps it."""
+        allocator = self._subnets.get(node)
+        if allocator is not None and allocator.allows(address):
+            allocator.claim(address)
+            self._foreign.setdefault(node, set()).add(address)
 
     def take(self, node: str, address: str) -> bool:
         """Take an address of the node's subnet for somebody who is no pod; False when it cannot be had."""
         allocator = self._subnets.get(node)
         if allocator is None or not allocator.claim(address):
             return False
-        self._foreign.setdefault(node, []).append(address)
+        self._foreign.setdefault(node, set()).add(address)
         return True
+
+    def give_back(self, node: str, address: str) -> None:
+        """Nobody who is no pod has the address any more."""
+        if address not in self._foreign.get(node, ()):
+            return
+        self._foreign[node].discard(address)
+        leases = (*self._leases.values(), *(lease for ended in self._ended.values() for lease in ended))
+        allocator = self._subnets.get(node)
+        if allocator is not None and not any((lease.node, lease.address) == (node, address) for lease in leases):
+            allocator.release(address)
 
     def adopt(self, key: PodKey, uid: str, node: str, address: str) -> bool:
         """Take over what OVN says that a pod has; False when the address is another's or not of the node's subnet."""
@@ -251,7 +264,7 @@ class AddressBook:
         """OVN is known to show what is wanted for the pod: the addresses of its ended leases become free."""
         for lease in self._ended.pop(key, ()):
             allocator = self._subnets.get(lease.node)
-            if allocator is not None:
+            if allocator is not None and lease.address not in self._foreign.get(lease.node, ()):
                 allocator.release(lease.address)
 
     def held(self, key: PodKey) -> Lease | None:

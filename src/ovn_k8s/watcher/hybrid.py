@@ -86,7 +86,8 @@ class HybridHandler:
         return self._linux(key.name, overlay, database)
 
     def settled(self, key: Key) -> None:
-        """The node may be told what has become true."""
+        """The node may be told what has become true. Its address is the database's to know from now on."""
+        self._chosen.pop(key.name, None)
         announced = self._announced.pop(key.name, None)
         node = self._nodes.get(key.name)
         if announced and node is not None and any(node.annotations.get(k) != v for k, v in announced.items()):

@@ -42,6 +42,7 @@ class PodHandler:
         self._book = book
         self._wired = wired
         self._foreign = foreign
+        self._others: dict[str, frozenset[str]] = {}  # addresses of ports that are no pod's, by the port's name
         self.seen: dict[PodKey, Pod | None] = {}
         """What `wish` found in the cache, for who has to decide by the same; whoever begins a batch clears it."""
 
@@ -61,10 +62,13 @@ class PodHandler:
         """Rebuild the book of addresses: the database says who has which; what is in memory already stays."""
         self._subnets(database)
         ports = [(port, node) for node, port in _ports_of_switches(database)]
+        before, self._others = self._others, {}
         for port, node in ports:
             if not port.owner.startswith(OWNER_PREFIX):
+                self._others[str(port.columns["name"])] = frozenset(addresses_of(port))
                 for address in addresses_of(port):
                     self._book.reserve(node, address)
+        self._give_back(frozenset[str]().union(*before.values()))
         rows = [(key, port, node) for port, node in ports if (key := pod_key(port.owner)) is not None]
         for key, port, node in sorted(rows, key=self._precedence):
             self._adopt(key, port, node)
@@ -86,11 +90,16 @@ class PodHandler:
             return False
         return self._set_subnet(name, subnet)
 
-    def port_changed(self, port: StoredRow) -> None:
-        """A port that is no pod's has come: its addresses are not for pods."""
-        for address in addresses_of(port):
-            for node in self._book.nodes():
+    def port_changed(self, name: str, database: Database) -> None:
+        """A port that is no pod's has come, gone or changed: its addresses are not for pods as long as it has them."""
+        port = database.find("Logical_Switch_Port", name)
+        before, now = self._others.pop(name, frozenset[str]()), frozenset[str]()
+        if port is not None and not port.owner.startswith(OWNER_PREFIX):
+            self._others[name] = now = frozenset(addresses_of(port))
+        for node in self._book.nodes():
+            for address in now:
                 self._book.reserve(node, address)
+        self._give_back(before)
 
     def wish(self, key: Key, database: Database) -> Wish:
         """The pod's port; none for a pod that is gone, over, or on the host's network."""
@@ -126,6 +135,12 @@ class PodHandler:
         pod, lease = self._pods.get(name), self._book.held(name)
         if pod is not None and lease is not None and pod.sandbox_uid == lease.uid:
             self._wired(pod, lease)
+
+    def _give_back(self, addresses: frozenset[str]) -> None:
+        """Addresses that ports of others had: those that none has any more are for pods again."""
+        for address in addresses.difference(*self._others.values()):
+            for node in self._book.nodes():
+                self._book.give_back(node, address)
 
     def _subnets(self, database: Database) -> None:
         found = {}

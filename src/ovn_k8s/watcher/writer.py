@@ -158,10 +158,18 @@ class Writer:
                 self._owned_row_changed(owners, echoed)
                 if change.table == "Logical_Router_Static_Route":
                     self._queue.add(Key(SURROUNDINGS, "", ""))
-                elif change.table == "Logical_Switch_Port" and change.old is None and not self._is_pods(row_owner(new)):
-                    self._queue.add(Key(PORT, "", new.get("name", "")))
+                elif change.table == "Logical_Switch_Port":
+                    self._port_changed(old, new)
         for owner in echoed:
             self._busy[owner] += 1
+
+    def _port_changed(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+        """The addresses of ports that are no pod's are not for pods."""
+        matter = ("name", "addresses", "external_ids")
+        if any(old.get(column) != new.get(column) for column in matter):
+            for columns in (old, new):
+                if columns and not self._is_pods(row_owner(columns)):
+                    self._queue.add(Key(PORT, "", columns.get("name", "")))
 
     def _owned_row_changed(self, owners: Iterable[str], echoed: set[str]) -> None:
         for owner in owners:
@@ -298,9 +306,7 @@ class Writer:
         if key.kind == SWITCH and self._pods.switch_changed(key.name, database):
             return self._pods.keys_on(key.name)
         if key.kind == PORT:
-            port = database.find("Logical_Switch_Port", key.name)
-            if port is not None:
-                self._pods.port_changed(port)
+            self._pods.port_changed(key.name, database)
         return []
 
     def _converge(self, batch: Mapping[Key, float]) -> None:

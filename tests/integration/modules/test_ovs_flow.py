@@ -219,3 +219,11 @@ def test_the_examples(switch: Server) -> None:
         assert run_module(module, remote=switch.remote, **options) == foretold
         assert not run_module(module, remote=switch.remote, **options)["changed"]
     assert dump(switch, "br-edge") == []
+
+
+def test_the_flow_that_is_refused_is_named_also_beside_flows_that_are_not_understood(switch: Server) -> None:
+    for port in (1, 2):  # they end by themselves, which no flow of the module does
+        ofctl(switch, "add-flow", f"cookie={COOKIE},table=7,idle_timeout=600,tcp,tp_dst={port},actions=drop")
+    with pytest.raises(ModuleFailed, match=r"flow '[^']*tcp_dst=7[^']*': .*a field needs another beside it"):
+        flows(switch, "priority=1,actions=NORMAL", "priority=2,tcp_dst=7,actions=drop", "priority=3,actions=NORMAL")
+    assert "NORMAL" not in ofctl(switch, "dump-flows")

@@ -178,6 +178,44 @@ def test_what_others_do_to_our_rows_is_put_right(world: World) -> None:
     assert wait_for(world, "a") == {"a": "10.244.1.3"}
 
 
+def test_addresses_of_ports_of_others_are_not_for_pods_as_long_as_they_have_them(world: World) -> None:
+    def port(addresses: list[str]) -> None:
+        row = {"addresses": ["set", addresses]}
+        with world.nb.client() as client:
+            where = [["name", "==", "vm"]]
+            client.transact([{"op": "update", "table": "Logical_Switch_Port", "where": where, "row": row}])
+
+    def in_use(number: int) -> None:
+        for last in eventually():
+            if world.watcher.metric('ovn_k8s_watcher_addresses_allocated{node="linux1"}') == number:
+                break
+            assert not last
+
+    add = {"table": "Logical_Switch", "where": [["name", "==", "linux1"]]}
+    insert = {"op": "insert", "table": "Logical_Switch_Port", "uuid-name": "vm", "row": {"name": "vm"}}
+    world.watcher.start()
+    with world.nb.client() as client:
+        hold = [["ports", "insert", ["named-uuid", "vm"]]]
+        client.transact([insert, {"op": "mutate", **add, "mutations": hold}])
+    port(["0a:58:0a:f4:01:03 10.244.1.3", "0a:58:0a:f4:01:05 10.244.1.5"])
+    in_use(2)
+    for name in ("p0", "p1"):
+        world.objects.pod(name)
+        wait_for(world, *(["p0"] if name == "p0" else ["p0", "p1"]))
+    assert sorted(world.nb.addresses().values()) == ["10.244.1.4", "10.244.1.6"]
+    port(["0a:58:0a:f4:01:05 10.244.1.5"])
+    in_use(3)
+    with world.nb.client() as client:
+        client.transact([{"op": "mutate", **add, "mutations": [["ports", "delete", port_uuid(world, "vm")]]}])
+    in_use(2)
+
+
+def port_uuid(world: World, name: str) -> list[str]:
+    row = world.nb.snapshot().find("Logical_Switch_Port", name)
+    assert row is not None
+    return ["uuid", row.uuid]
+
+
 def test_a_row_of_somebody_else_is_left_alone_and_holds_up_nobody(world: World) -> None:
     name = f"{world.objects.namespace}_a"
     with world.nb.client() as client:

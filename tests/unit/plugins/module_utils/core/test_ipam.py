@@ -115,6 +115,34 @@ def test_adoption_refuses_what_is_taken_or_outside() -> None:
     assert not book.adopt(B, "u", "m", "10.244.1.11")
 
 
+def test_an_address_that_a_pod_and_somebody_else_have_is_free_when_both_are_gone() -> None:
+    for pod_goes_first in (True, False):
+        book = AddressBook()
+        book.set_subnet("n", "10.244.1.0/29")
+        book.lease(A, "u", "n", "10.244.1.3")
+        book.reserve("n", "10.244.1.3")
+        book.reserve("n", "192.0.2.1")
+        steps = [lambda book=book: (book.end(A), book.settle(A)), lambda book=book: book.give_back("n", "10.244.1.3")]
+        for step in steps if pod_goes_first else reversed(steps):
+            assert [row[1] for row in book.figures()] == [1]
+            step()
+        assert [row[1] for row in book.figures()] == [0]
+        book.give_back("n", "10.244.1.3")
+        assert [row[1] for row in book.figures()] == [0]
+
+
+def test_what_is_reserved_is_given_back_while_a_lease_that_ended_has_it() -> None:
+    book = AddressBook()
+    book.set_subnet("n", "10.244.1.0/29")
+    book.lease(A, "u", "n", "10.244.1.3")
+    book.end(A)
+    book.reserve("n", "10.244.1.3")
+    book.give_back("n", "10.244.1.3")
+    assert [row[1] for row in book.figures()] == [1]
+    book.settle(A)
+    assert [row[1] for row in book.figures()] == [0]
+
+
 def test_another_subnet_drops_what_does_not_fit() -> None:
     book = AddressBook()
     book.set_subnet("n", "10.244.1.0/24")
