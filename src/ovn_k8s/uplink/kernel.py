@@ -146,6 +146,12 @@ class Facts:
         )
 
 
+def default_metric(facts: Facts, family: int = 0) -> int:
+    """The metric of the default route, of a family or of whichever has one; 0 without."""
+    found = (route.metric for route in facts.routes if route.default and route.metric and family in (0, route.family))
+    return next(found, 0)
+
+
 @dataclass(frozen=True)
 class Interface:
     """A link. `master` is the name of the bridge or bond that has it, or empty."""

@@ -248,7 +248,7 @@ class Machine:
         self,
         interface: Interface,
         facts: Facts,
-        settled: Callable[[Interface], bool],
+        settled: Callable[[Interface, bool], bool],
         *,
         dynamic: bool,
         seconds: float = SETTLE_SECONDS,
@@ -258,8 +258,10 @@ class Machine:
         Whether it has finished: an address may be there that was leased before, and that nobody will renew.
         """
 
+        leased = any(address.dynamic for address in facts.addresses)
+
         def done() -> bool:
-            return settled(interface) and self._missing(interface, facts) == ""
+            return settled(interface, leased) and self._missing(interface, facts) == ""
 
         finished = within(seconds, done)
         self._give(interface, facts, dynamic=dynamic)

@@ -8,11 +8,12 @@ Open vSwitch makes the bridge at boot, before ifupdown's networking.service.
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import UplinkError
-from ..kernel import Facts, Interface
+from ..kernel import Facts, Interface, default_metric
 from ..record import Record, restore_files, write_files
 from .manager import command
 
@@ -38,7 +39,7 @@ class Ifupdown:
     name = "ifupdown"
 
     def files(self, nic: Interface, bridge: str, facts: Facts) -> Mapping[str, str | None]:
-        return {str(path): for_bridge(path.read_text("utf-8"), nic.name, bridge) for path in _sources(nic.name)}
+        return {str(path): for_bridge(path.read_text("utf-8"), nic.name, bridge, facts) for path in _sources(nic.name)}
 
     def release(self, record: Record) -> None:
         command("ifdown", "--force", record.nic)
@@ -55,7 +56,7 @@ class Ifupdown:
         restore_files(record.before)
         _bring_up(record.nic)
 
-    def settled(self, interface: Interface) -> bool:
+    def settled(self, interface: Interface, leased: bool) -> bool:
         return True  # ifup waits
 
 
@@ -65,14 +66,18 @@ def _bring_up(interface: str) -> None:
     command("ifup", "--force", interface)
 
 
-def for_bridge(text: str, nic: str, bridge: str) -> str:
+def for_bridge(text: str, nic: str, bridge: str, facts: Facts) -> str:
     """One of ifupdown's files with the NIC's stanzas given to the bridge.
+
+    dhcpcd makes a route's metric from the interface's number, and the bridge's is higher than those of all other NICs:
+    its leased routes get the metric that the NIC's had.
 
     Raises:
         UplinkError: the NIC carries other interfaces, or is part of one.
     """
     made: list[str] = []
-    ours = False
+    ours = leased = False
+    metric = default_metric(facts, socket.AF_INET)
     word = re.compile(rf"(?<![\w.:-]){re.escape(nic)}(?![\w.:-])")
     stanzas = 0
     for original in text.splitlines():
@@ -90,8 +95,12 @@ def for_bridge(text: str, nic: str, bridge: str) -> str:
                 made += [f"    up ip link set dev {nic} up", ""]
             stanzas += first == "iface"
             line = word.sub(bridge, line)
-            if first in ("hwaddress", "mtu"):  # Open vSwitch gives the bridge the NIC's
-                continue
+            if first == "iface":
+                leased = words[2:4] == ["inet", "dhcp"]
+                if leased and metric:
+                    line += f"\n    metric {metric}"
+            elif first in ("hwaddress", "mtu") or (first == "metric" and leased and metric):
+                continue  # Open vSwitch gives the bridge the NIC's
         made.append(line)
     return "\n".join(made) + "\n"
 

@@ -43,8 +43,8 @@ class Manager(Protocol):
         """Put the old files back and have the NIC configured; it is out of the bridge."""
         ...
 
-    def settled(self, interface: Interface) -> bool:
-        """Whether the manager is done with an interface."""
+    def settled(self, interface: Interface, leased: bool) -> bool:
+        """Whether the manager is done with an interface; `leased`: an address has to come from elsewhere."""
         ...
 
 
@@ -71,7 +71,7 @@ class Nobody:
     def restore(self, record: Record) -> None:
         restore_files(record.before)
 
-    def settled(self, interface: Interface) -> bool:
+    def settled(self, interface: Interface, leased: bool) -> bool:
         return True
 
 

@@ -8,6 +8,7 @@ Both sort before all others, also before what netplan makes at each boot, whose 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from ..record import Record, restore_files, write_files
 from .manager import SETTLE_SECONDS, command, within
 
 FOLDER = Path("/etc/systemd/network")
+ONLINE = Path("/etc/systemd/system/systemd-networkd-wait-online.service.d")
+NETPLAN_ONLINE = Path("/run/systemd/system") / ONLINE.name
+"""Where netplan says, at each boot, which interfaces network-online.target has to wait for."""
 STATE = Path("/run/systemd/netif")
 _MARK = "# Written by ovn-k8s-overlay nics-to-bridge; bridge-to-nics removes it."
 _BARE = """\
@@ -79,7 +83,12 @@ class Networkd:
         sources = [state["NETWORK_FILE"], *filter(None, state.get("NETWORK_FILE_DROPINS", "").strip('"').split(":"))]
         text = "\n".join(Path(source).read_text("utf-8") for source in sources)
         client = _state("leases", nic.index).get("CLIENTID", "")
+        online = {}
+        if self.name == "netplan" and (NETPLAN_ONLINE / "10-netplan.conf").is_file():
+            text_online = (NETPLAN_ONLINE / "10-netplan.conf").read_text("utf-8")
+            online[str(ONLINE / f"90-ovn-k8s-{nic.name}.conf")] = online_with(text_online, nic.name, bridge)
         return {
+            **online,
             str(FOLDER / f"00-ovn-k8s-{nic.name}.network"): _BARE.format(mark=_MARK, nic=nic.name),
             str(FOLDER / f"00-ovn-k8s-{bridge}.network"): for_bridge(text, nic.name, bridge, client),
         }
@@ -95,6 +104,9 @@ class Networkd:
         index = _index(record.nic)
         within(SETTLE_SECONDS / 4, lambda: _state("links", index).get("NETWORK_FILE") == bare)
         write_files(record.files, record.before)
+        # Of a link that it did not manage it knows no networks, and waits for ever until their routers can be reached.
+        # What is not leased it makes anew at once; a leased address stays until it has the lease.
+        command("ip", "address", "flush", "dev", record.bridge, "permanent", "scope", "global")
         command("networkctl", "reload")
 
     def abandon(self, record: Record) -> None:
@@ -104,10 +116,12 @@ class Networkd:
         restore_files(record.before)
         command("networkctl", "reload")
 
-    def settled(self, interface: Interface) -> bool:
+    def settled(self, interface: Interface, leased: bool) -> bool:
         state = _state("links", interface.index)
+        # Up to release 252 it waits 12 s for a router of IPv6, where none may be, before it says configured.
+        done = ("configured",) if leased else ("configured", "configuring")
         # a file that is gone is one that networkd has yet to leave
-        return state.get("ADMIN_STATE") == "configured" and Path(state.get("NETWORK_FILE", "")).is_file()
+        return state.get("ADMIN_STATE") in done and Path(state.get("NETWORK_FILE", "")).is_file()
 
 
 def for_bridge(text: str, nic: str, bridge: str, client: str) -> str:
@@ -132,6 +146,12 @@ def for_bridge(text: str, nic: str, bridge: str, client: str) -> str:
     if identity and ("DHCPv4", "ClientIdentifier") not in given:
         made.append(("DHCPv4", identity))
     return "\n\n".join((_MARK, *(_section(name, entries) for name, entries in made if entries))) + "\n"
+
+
+def online_with(text: str, nic: str, bridge: str) -> str:
+    """netplan's drop-in that waits for its interfaces by name, with the bridge in place of the NIC, which gets no
+    address any more: each boot would wait for it for two minutes."""
+    return f"{_MARK}\n" + re.sub(rf"(?<= -i ){re.escape(nic)}(?=[:\s]|$)", bridge, text)
 
 
 def _identity(client: str) -> Iterator[tuple[str, str]]:

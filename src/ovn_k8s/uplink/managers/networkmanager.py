@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import configparser
 import io
+import socket
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,15 +19,26 @@ from pathlib import Path
 from ovn_k8s.host.config import INTEGRATION_BRIDGE
 
 from ..errors import UplinkError
-from ..kernel import Facts, Interface
+from ..kernel import Facts, Interface, default_metric
 from ..record import Record, restore_files, write_files
 from .manager import command
 
 FOLDER = Path("/etc/NetworkManager")
 STATE = Path("/run/NetworkManager/devices")
 _MARK = "# Written by ovn-k8s-overlay nics-to-bridge; bridge-to-nics removes it.\n"
+_CONFIGURATION = """\
+{mark}[keyfile]
+unmanaged-devices+=interface-name:{nic}
+
+# At boot the bridge's interface is down, and so one that somebody else has made and is not yet done with.
+[device-ovn-k8s-{bridge}]
+match-device=interface-name:{bridge}
+managed=1
+"""
 TAP_FLAGS = Path(f"/sys/class/net/{INTEGRATION_BRIDGE}/tun_flags")
 _IFF_VNET_HDR = 0x4000
+_PENALTY = 20000
+"""What it adds to the metric of a default route that does not lead to the internet (NetworkManager.conf(5))."""
 _ADDRESSING = ("ipv4", "ipv6", "proxy", "user")
 
 
@@ -56,10 +68,10 @@ class NetworkManager:
         path = next((line.partition(":")[2] for line in listed if line.startswith(f"{profile}:")), "")
         if not path or not Path(path).is_file():
             raise UplinkError(f"{nic.name}: the profile {profile} that NetworkManager uses for it has no file")
-        profile_of_bridge = for_bridge(Path(path).read_text("utf-8"), nic.name, bridge, tap_settings())
+        profile_of_bridge = for_bridge(Path(path).read_text("utf-8"), nic.name, bridge, tap_settings(), facts)
         return {
             str(FOLDER / "conf.d" / f"90-ovn-k8s-{nic.name}.conf"): (
-                f"{_MARK}[keyfile]\nunmanaged-devices+=interface-name:{nic.name}\n"
+                _CONFIGURATION.format(mark=_MARK, nic=nic.name, bridge=bridge)
             ),
             str(FOLDER / "system-connections" / f"ovn-k8s-{bridge}.nmconnection"): profile_of_bridge,
         }
@@ -84,7 +96,7 @@ class NetworkManager:
         command("nmcli", "device", "set", record.nic, "managed", "yes")
         command("nmcli", "--wait", "20", "device", "connect", record.nic)
 
-    def settled(self, interface: Interface) -> bool:
+    def settled(self, interface: Interface, leased: bool) -> bool:
         return True  # nmcli waits
 
 
@@ -97,8 +109,11 @@ def tap_settings() -> dict[str, str]:
     return {"mode": "2", "vnet-hdr": "true" if flags & _IFF_VNET_HDR else "false"}
 
 
-def for_bridge(text: str, nic: str, bridge: str, tap: Mapping[str, str]) -> str:
+def for_bridge(text: str, nic: str, bridge: str, tap: Mapping[str, str], facts: Facts) -> str:
     """The bridge's profile, from the NIC's. `tap`: see `tap_settings`.
+
+    Routes get the metric that the NIC's have: NetworkManager prefers Ethernet to what it takes the bridge for, so that
+    another Ethernet interface would become the way out.
 
     Raises:
         UplinkError: the NIC is part of another interface.
@@ -123,6 +138,11 @@ def for_bridge(text: str, nic: str, bridge: str, tap: Mapping[str, str]) -> str:
     for section in _ADDRESSING:
         if profile.has_section(section):
             made[section] = dict(profile[section])
+    for section, family in (("ipv4", socket.AF_INET), ("ipv6", socket.AF_INET6)):
+        if metric := (default_metric(facts, family) or default_metric(facts)) % _PENALTY:
+            if not made.has_section(section):
+                made[section] = {"method": "auto"}
+            made[section].setdefault("route-metric", str(metric))
     text_made = io.StringIO()
     made.write(text_made, space_around_delimiters=False)
     return _MARK + text_made.getvalue()
