@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +14,7 @@ from typing import Any
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from ovsdb_servers import Authority, Server, free_port, missing
@@ -51,6 +55,23 @@ def sb_server(new_server: Callable[..., Server]) -> Server:
 def ovs_server(new_server: Callable[..., Server]) -> Server:
     """An empty database of Open vSwitch."""
     return new_server("Open_vSwitch")
+
+
+@pytest.fixture
+def switch(ovs_server: Server) -> Iterator[Server]:
+    """Open vSwitch itself on the dummy datapath, which makes no device on this machine: the server of its database.
+
+    Its sockets are in that server's folder.
+    """
+    program = shutil.which("ovs-vswitchd")
+    if program is None:
+        pytest.skip("not installed: ovs-vswitchd")
+    command = [program, ovs_server.remote, "--enable-dummy=override", "--disable-system", "--no-chdir"]
+    command += [f"--unixctl={ovs_server.folder}/vswitchd.ctl", "-vconsole:off", "--disable-system-route"]
+    process = subprocess.Popen(command, env={**os.environ, "OVS_RUNDIR": str(ovs_server.folder)})
+    yield ovs_server
+    process.terminate()
+    process.wait()
 
 
 @pytest.fixture(scope="session")

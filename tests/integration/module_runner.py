@@ -4,25 +4,21 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import importlib
 import io
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.testing import patch_module_args
 from documented_results import check_result
+from working_tree import ROOT, collections_path
 
-ROOT = Path(__file__).resolve().parents[2]
+__all__ = ["PACKAGE", "ROOT", "ModuleFailed", "collections_path", "finish_module", "run_module", "start_module"]
 PACKAGE = "ansible_collections.ovn_k8s.cluster.plugins.modules"
 
 
@@ -32,19 +28,6 @@ class ModuleFailed(AssertionError):
     def __init__(self, result: Mapping[str, Any]) -> None:
         super().__init__(result["msg"])
         self.result = result
-
-
-@cache
-def collections_path() -> Path:
-    """A folder in which this working tree is `ansible_collections/ovn_k8s/cluster`, wherever it was cloned to."""
-    if ROOT.parts[-3:] == ("ansible_collections", "ovn_k8s", "cluster"):
-        return ROOT.parents[2]
-    base = Path(tempfile.mkdtemp(prefix="ovn-k8s-collections-"))
-    atexit.register(shutil.rmtree, base, ignore_errors=True)
-    namespace = base / "ansible_collections" / "ovn_k8s"
-    namespace.mkdir(parents=True)
-    (namespace / "cluster").symlink_to(ROOT)
-    return base
 
 
 def run_module(name: str, /, *, check: bool = False, **options: Any) -> dict[str, Any]:

@@ -1,27 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: the ovn_k8s.cluster authors
-"""Makes the working tree importable as `ansible_collections.ovn_k8s.cluster`, wherever it was cloned to."""
+"""The collection can be imported by its own name."""
 
 from __future__ import annotations
 
-import atexit
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from working_tree import collections_path
 
-def _collections_path() -> Path:
-    if ROOT.parts[-3:] == ("ansible_collections", "ovn_k8s", "cluster"):
-        return ROOT.parents[2]
-    base = Path(tempfile.mkdtemp(prefix="ovn-k8s-collections-"))
-    atexit.register(shutil.rmtree, base, ignore_errors=True)
-    namespace = base / "ansible_collections" / "ovn_k8s"
-    namespace.mkdir(parents=True)
-    (namespace / "cluster").symlink_to(ROOT)
-    return base
-
-
-sys.path.insert(0, str(_collections_path()))
+sys.path.insert(0, str(collections_path()))

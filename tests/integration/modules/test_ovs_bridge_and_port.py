@@ -2,9 +2,6 @@
 # Copyright: the ovn_k8s.cluster authors
 from __future__ import annotations
 
-import shutil
-import subprocess
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -187,29 +184,15 @@ def test_bad_ports(ovs_server: Server, port: dict, message: str) -> None:
     assert ovs_server.dump() == before
 
 
-@pytest.fixture
-def vswitchd(ovs_server: Server) -> Iterator[Server]:
-    """Open vSwitch itself on the dummy datapath, which makes no device on this machine."""
-    program = shutil.which("ovs-vswitchd")
-    if program is None:
-        pytest.skip("not installed: ovs-vswitchd")
-    command = [program, ovs_server.remote, "--enable-dummy=override", "--disable-system", "--no-chdir"]
-    command += [f"--unixctl={ovs_server.folder}/vswitchd.ctl", "-vconsole:off", "--disable-system-route"]
-    process = subprocess.Popen(command)
-    yield ovs_server
-    process.terminate()
-    process.wait()
-
-
-def test_waiting_for_the_switch(vswitchd: Server) -> None:
-    bridges(vswitchd, {"name": "br0"}, wait=True)
-    assert named(vswitchd, "Interface")["br0"]["ofport"] == 65534
-    result = ports(vswitchd, {"name": "p0", "bridge": "br0", "interfaces": [{"type": "internal"}]}, wait=True)
+def test_waiting_for_the_switch(switch: Server) -> None:
+    bridges(switch, {"name": "br0"}, wait=True)
+    assert named(switch, "Interface")["br0"]["ofport"] == 65534
+    result = ports(switch, {"name": "p0", "bridge": "br0", "interfaces": [{"type": "internal"}]}, wait=True)
     assert result["changed"]
-    assert named(vswitchd, "Interface")["p0"]["ofport"] > 0
+    assert named(switch, "Interface")["p0"]["ofport"] > 0
     patch = {"name": "p1", "bridge": "br0", "interfaces": [{"type": "patch"}]}
     with pytest.raises(ModuleFailed, match=r"ovs-vswitchd cannot make every interface: p1: .*peer"):
-        ports(vswitchd, patch, wait=True)
+        ports(switch, patch, wait=True)
 
 
 def test_the_switch_does_not_run(ovs_server: Server) -> None:

@@ -4,9 +4,7 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -497,20 +495,6 @@ def test_bad_managers(ovs_server: Server, manager: dict[str, Any], message: str)
         run_module("ovs_manager", remote=ovs_server.remote, managers=[manager])
     with pytest.raises(ModuleFailed, match="all of the following are missing: private_key"):
         run_module("ovs_manager", remote=ovs_server.remote, ssl={"certificate": "/c"})
-
-
-@pytest.fixture
-def switch(ovs_server: Server) -> Iterator[Server]:
-    """Open vSwitch itself on the dummy datapath, which makes no device on this machine."""
-    program = shutil.which("ovs-vswitchd")
-    if program is None:
-        pytest.skip("not installed: ovs-vswitchd")
-    command = [program, ovs_server.remote, "--enable-dummy=override", "--disable-system", "--no-chdir"]
-    command += [f"--unixctl={ovs_server.folder}/vswitchd.ctl", "-vconsole:off", "--disable-system-route"]
-    process = subprocess.Popen(command)
-    yield ovs_server
-    process.terminate()
-    process.wait()
 
 
 def test_what_the_switch_makes_of_it(switch: Server) -> None:

@@ -4,11 +4,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -58,19 +55,11 @@ arp,actions=move:eth_src[]->eth_dst[],move:arp_spa[]->arp_tpa[],move:arp_sha[]->
 
 
 @pytest.fixture
-def switch(ovs_server: Server) -> Iterator[Server]:
-    """Open vSwitch on the dummy datapath, with its bridges' sockets beside the database's."""
-    program = shutil.which("ovs-vswitchd")
-    if program is None:
-        pytest.skip("not installed: ovs-vswitchd")
-    command = [program, ovs_server.remote, "--enable-dummy=override", "--disable-system", "--no-chdir"]
-    command += [f"--unixctl={ovs_server.folder}/vswitchd.ctl", "-vconsole:off", "--disable-system-route"]
-    process = subprocess.Popen(command, env={**os.environ, "OVS_RUNDIR": str(ovs_server.folder)})
-    run_module("ovs_bridge", remote=ovs_server.remote, bridges=[{"name": "br0", "fail_mode": "secure"}])
-    run_module("ovs_port", remote=ovs_server.remote, ports=[{"name": "p1", "bridge": "br0"}])
-    yield ovs_server
-    process.terminate()
-    process.wait()
+def switch(switch: Server) -> Server:
+    """With a bridge that has a port."""
+    run_module("ovs_bridge", remote=switch.remote, bridges=[{"name": "br0", "fail_mode": "secure"}])
+    run_module("ovs_port", remote=switch.remote, ports=[{"name": "p1", "bridge": "br0"}])
+    return switch
 
 
 def ofctl(server: Server, command: str, *arguments: str, bridge: str = "br0") -> str:

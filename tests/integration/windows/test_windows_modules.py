@@ -22,6 +22,7 @@ import yaml
 from documented_results import check_result
 from ovsdb_servers import free_port
 from windows_machine import ROOT, unpacked
+from working_tree import collections_path
 
 from lab.windows.machine import RESTART
 
@@ -150,7 +151,7 @@ def results(machine: SimpleNamespace) -> dict[str, Any]:
     command = [sys.executable, "-m", "ansible", "playbook", "-i", "hosts.json", "play.yml"]
     environment = {
         **os.environ,
-        "ANSIBLE_COLLECTIONS_PATH": next(path for path in sys.path if "ovn-k8s-collections-" in path),
+        "ANSIBLE_COLLECTIONS_PATH": str(collections_path()),
         "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
     }
     (folder / "callback").mkdir()

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 from windows_machine import ROOT
+from working_tree import collections_path
 
 from ovn_k8s.windows.config import load
 
@@ -76,8 +77,11 @@ def play(here: Path, *arguments: str) -> str:
     command = [sys.executable, "-m", "ansible", "playbook", "play.yml", *arguments]
     # The project's own has the lab's ways.
     (here / "ansible.cfg").write_text("[defaults]\n")
-    collections = next(path for path in sys.path if "ovn-k8s-collections-" in path)
-    environment = {**os.environ, "ANSIBLE_CONFIG": str(here / "ansible.cfg"), "ANSIBLE_COLLECTIONS_PATH": collections}
+    environment = {
+        **os.environ,
+        "ANSIBLE_CONFIG": str(here / "ansible.cfg"),
+        "ANSIBLE_COLLECTIONS_PATH": str(collections_path()),
+    }
     done = subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -4,29 +4,16 @@
 
 from __future__ import annotations
 
-import atexit
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[3]
+from working_tree import ROOT, collections_path
 
-
-def _collections_path() -> str:
-    base = Path(tempfile.mkdtemp(prefix="ovn-k8s-collections-"))
-    atexit.register(shutil.rmtree, base, ignore_errors=True)
-    namespace = base / "ansible_collections" / "ovn_k8s"
-    namespace.mkdir(parents=True)
-    (namespace / "cluster").symlink_to(ROOT)
-    return str(base)
-
-
-sys.path[:0] = [str(ROOT), _collections_path(), str(ROOT / "tests" / "unit" / "windows")]
+sys.path[:0] = [str(ROOT), str(collections_path()), str(ROOT / "tests" / "unit" / "windows")]
 
 from ansible_collections.ovn_k8s.cluster.plugins.plugin_utils.windows_bundle import bundle_files  # noqa: E402
 from ansible_collections.ovn_k8s.cluster.plugins.plugin_utils.windows_parts import PartError, Parts  # noqa: E402
