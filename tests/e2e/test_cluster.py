@@ -60,6 +60,17 @@ def test_the_administrators_packet_filter_leaves_ours(lab: Lab) -> None:
         lab.on("linux1", "systemctl", "is-active", "ovn-k8s-overlay")  # fails unless it is, or reloads just now
 
 
+def test_a_machine_has_its_place_again_when_open_vswitch_was_stopped_for_a_while(lab: Lab) -> None:
+    for unit in ("openvswitch-switch", "ovs-vswitchd"):
+        lab.on("linux2", "systemctl", "stop", unit)
+        lab.on("linux2", "systemctl", "start", unit)
+        deadline = time.monotonic() + 60
+        while "ActiveState=active" not in lab.on("linux2", "systemctl", "show", "ovn-k8s-overlay"):
+            assert time.monotonic() < deadline, f"ovn-k8s-overlay does not follow {unit}"
+            time.sleep(0.5)
+        assert "172.30.0.13" in lab.on("linux2", "ip", "-4", "address", "show", "br-phy")
+
+
 def test_the_logs_are_rotated_by_one_rule_each(lab: Lab) -> None:
     for node, log in (("master", "ovn-k8s-watcher"), ("gw", "ovn-k8s-gateway-helper")):
         said = lab.on(node, "logrotate --debug /etc/logrotate.conf 2>&1")
