@@ -66,7 +66,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             from ..plugin_utils.pki import Authority, Certificate, PkiError, Store
         except ImportError as error:
             raise AnsibleActionFail(
-                "pki_certificates needs the Python package cryptography >= 42 beside ansible-core on the "
+                "pki_certificates needs the Python package cryptography >= 43 beside ansible-core on the "
                 f"control machine: {error}"
             ) from error
         wanted = validated.validated_parameters

@@ -21,7 +21,7 @@ description:
     for it.
   - Runs on the control machine whatever host it is called for; use it with C(run_once). Key material is never returned.
 requirements:
-  - cryptography >= 42 on the control machine
+  - cryptography >= 43 on the control machine
 attributes:
   check_mode:
     description: Can run in check mode and say what would change.
