@@ -13,7 +13,7 @@ INSIDE := $(LAB) exec --
 
 .PHONY: help
 help: ## Show what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # ---- the tools
 
@@ -109,6 +109,10 @@ test-fast: test-tools lab-binaries ## Tests that need no lab
 .PHONY: test-lab
 test-lab: test-tools ## Tests on a lab of their own
 	'$(VENV)/bin/pytest' --timeout=3600 tests/e2e || tests/second-try $$? '$(VENV)/bin/pytest' --timeout=3600 tests/e2e
+
+.PHONY: network-managers
+network-managers: test-tools ## Moves of an interface under each network manager, on LAB_RELEASE
+	tests/isolated '$(VENV)/bin/pytest' tests/managers
 
 .PHONY: molecule
 molecule: test-tools ## Molecule's scenarios: the modules on databases, every role on the lab's machines
