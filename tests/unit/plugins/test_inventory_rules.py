@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+import yaml
+from ansible_collections.ovn_k8s.cluster.plugins.modules import validate_inventory
 from ansible_collections.ovn_k8s.cluster.plugins.plugin_utils.inventory_model import model, read_hosts
 from ansible_collections.ovn_k8s.cluster.plugins.plugin_utils.inventory_rules import problems as all_problems
 
@@ -58,6 +60,7 @@ def test_the_model_has_what_the_roles_use() -> None:
         return {"mac": f"mac of {interfaces[0]} on {host}", "address": "198.51.100.9/24", "nexthop": "198.51.100.1"}
 
     made = model(hosts, ["linux1", "gw"], outside)
+    assert made.keys() == yaml.safe_load(validate_inventory.RETURN).keys()
     assert made["first_master"] == "master" and made["southbound_remote"] == "ssl:172.30.0.11:6642"
     assert made["linux"] == ["master", "linux1", "linux2", "gw"] and made["workers"] == ["linux1", "linux2"]
     assert made["topology"]["master"] == "master"
