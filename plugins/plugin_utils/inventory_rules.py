@@ -19,6 +19,8 @@ LONGEST_INTERFACE = 15
 """IFNAMSIZ - 1, linux/if.h."""
 WIDEST_SERVICE_PREFIX = 12
 """kube-apiserver takes at most 20 bits for service addresses."""
+OWN_BRIDGES = ("br-int", "br-ext")
+"""OVN's, and that towards Windows nodes without it."""
 ENCAPSULATIONS = ("geneve", "vxlan")
 DATAPATHS = ("system", "netdev")
 WINDOWS_DATAPATHS = ("hybrid_overlay", "ovs")
@@ -315,11 +317,11 @@ def _machine(host: InventoryHost) -> Iterator[str]:
     if underlay != "":
         for variable in ("ovn_k8s_underlay_interface", "ovn_k8s_underlay_bridge"):
             yield from _interface(host, variable)
-        if underlay == settings["ovn_k8s_underlay_bridge"]:
+        if settings["ovn_k8s_underlay_bridge"] in (underlay, *OWN_BRIDGES):
             yield _say(
                 f"ovn_k8s_underlay_bridge of host {host.name}",
-                underlay,
-                "also the underlay interface",
+                settings["ovn_k8s_underlay_bridge"],
+                "also the underlay interface, or OVN's own bridge",
                 "name it br-phy",
             )
         prefix = settings["ovn_k8s_underlay_prefix"]
@@ -388,22 +390,7 @@ def _gateway(host: InventoryHost, networks: Mapping[str, IPv4Network]) -> Iterat
             "the way out needs an interface of its own",
         )
     if shared:
-        bridge = gateway_bridge(settings)
-        if len(bridge) > LONGEST_INTERFACE:
-            yield _say(
-                f"ovn_k8s_gateway_bridge of host {host.name}",
-                bridge,
-                f"longer than the {LONGEST_INTERFACE} characters that an interface's name can have",
-                "name a shorter one",
-            )
-        for name in ("address", "nexthop"):
-            if settings[f"ovn_k8s_gateway_{name}"]:
-                yield _say(
-                    f"ovn_k8s_gateway_{name} of host {host.name}",
-                    settings[f"ovn_k8s_gateway_{name}"],
-                    "given, and ovn_k8s_gateway_shared is true",
-                    "leave it out: it is what the interface has",
-                )
+        yield from _shared_interface(host)
         return
     try:
         interface = addresses.parse_interface(settings["ovn_k8s_gateway_address"])
@@ -414,6 +401,35 @@ def _gateway(host: InventoryHost, networks: Mapping[str, IPv4Network]) -> Iterat
         )
         return
     yield from _gateway_addresses(host, interface, networks)
+
+
+def _shared_interface(host: InventoryHost) -> Iterator[str]:
+    settings = host.settings
+    bridge = gateway_bridge(settings)
+    if len(bridge) > LONGEST_INTERFACE:
+        yield _say(
+            f"ovn_k8s_gateway_bridge of host {host.name}",
+            bridge,
+            f"longer than the {LONGEST_INTERFACE} characters that an interface's name can have",
+            "name a shorter one",
+        )
+    underlay = [settings[f"ovn_k8s_underlay_{name}"] for name in ("interface", "bridge")]
+    underlay = underlay if underlay[0] else []
+    if bridge in (settings["ovn_k8s_gateway_interface"], *underlay, *OWN_BRIDGES):
+        yield _say(
+            f"ovn_k8s_gateway_bridge of host {host.name}",
+            bridge,
+            "the name of another bridge or interface",
+            "leave it empty, which means br and the interface's name",
+        )
+    for name in ("address", "nexthop"):
+        if settings[f"ovn_k8s_gateway_{name}"]:
+            yield _say(
+                f"ovn_k8s_gateway_{name} of host {host.name}",
+                settings[f"ovn_k8s_gateway_{name}"],
+                "given, and ovn_k8s_gateway_shared is true",
+                "leave it out: it is what the interface has",
+            )
 
 
 def _gateway_addresses(

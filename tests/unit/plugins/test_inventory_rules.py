@@ -193,6 +193,25 @@ HOST_RULES = [
         },
         ["ovn_k8s_gateway_bridge of host gw = 'brenp129s0f1np14'", "name a shorter one"],
     ),
+    (
+        "linux1",
+        {"ovn_k8s_underlay_interface": "eth0", "ovn_k8s_underlay_bridge": "br-int"},
+        ["ovn_k8s_underlay_bridge of host linux1 = 'br-int'", "name it br-phy"],
+    ),
+    *(
+        (
+            "gw",
+            {
+                "ovn_k8s_gateway_shared": True,
+                "ovn_k8s_gateway_address": "",
+                "ovn_k8s_gateway_nexthop": "",
+                "ovn_k8s_underlay_interface": "eth0",
+                "ovn_k8s_gateway_bridge": bridge,
+            },
+            [f"ovn_k8s_gateway_bridge of host gw = '{bridge}'", "of another bridge or interface", "leave it empty"],
+        )
+        for bridge in ("br-int", "br-phy", "ext0", "eth0")
+    ),
 ]
 
 
