@@ -117,11 +117,6 @@ def load_balancer_name(namespace: str, name: str, protocol: str) -> str:
     return f"service_{namespace}_{name}_{protocol.lower()}"
 
 
-def load_balancer_names(namespace: str, name: str) -> tuple[str, ...]:
-    """Every name that a service's load balancers in the group can have."""
-    return tuple(load_balancer_name(namespace, name, protocol) for protocol in PROTOCOLS)
-
-
 def knows_affinity(schema_version: str) -> bool:
     """Whether the load balancers of a northbound schema can keep a client at its endpoint."""
     try:

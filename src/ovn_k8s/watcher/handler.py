@@ -34,21 +34,28 @@ NOTHING = Wish()
 
 
 class Handler(Protocol):
-    """Maps keys of one kind to rows. All methods run on the writer's thread, with the replica locked."""
+    """Maps keys of one kind to rows. All methods run on the writer's thread, with the replica locked.
+
+    Who derives from it need not write down what it has nothing to do for.
+    """
 
     kind: str
 
     def prepare(self, database: Database) -> None:
         """Rebuild what is kept in memory from the complete database."""
+        return  # mypy takes an empty body for an abstract method
 
     def everything(self) -> Iterable[Key]:
         """Every object of this kind that the API has."""
+        return ()
 
     def nodes_changed(self, database: Database) -> list[Key]:
         """A logical switch has changed: what has to be looked at again for that."""
+        return []
 
     def wish(self, key: Key, database: Database) -> Wish:
         """What the object wants, from the caches as they are; nothing when it is gone."""
 
     def settled(self, key: Key) -> None:
         """The database is known to hold what the last `wish` for this key said."""
+        return  # mypy takes an empty body for an abstract method

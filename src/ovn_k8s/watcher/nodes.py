@@ -10,7 +10,7 @@ what is marked is ever removed here.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from ipaddress import IPv4Network
 
 from ovn_k8s.core.addresses import AddressError, allocate_subnets
@@ -22,7 +22,7 @@ from ovn_k8s.core.topology import Node, foreign_node_topology, node_topology
 from ovn_k8s.daemon.log import fields
 from ovn_k8s.kubernetes.informer import Informer
 
-from .handler import NOTHING, Wish
+from .handler import NOTHING, Handler, Wish
 from .workqueue import Key
 
 LOG = logging.getLogger(__name__)
@@ -33,15 +33,13 @@ MARK = "kubernetes_node"
 
 HANDS_OFF = Wish(hands_off=True)
 
-WindowsRows = Callable[[ClusterNode, IPv4Network, Database], Iterable[Row]]
 Settled = Callable[[ClusterNode, IPv4Network], None]
 
 
-class NodeHandler:
+class NodeHandler(Handler):
     """Nodes of the API get their place in the network; those that were deleted lose it.
 
-    `windows_rows` says what else a Windows node needs, in rows of the node's owner; `on_settled` is called for each
-    node whose rows are known to be in the database. Both must return at once.
+    `on_settled` is called for each node whose rows are known to be in the database. It must return at once.
     """
 
     kind = KIND
@@ -52,13 +50,11 @@ class NodeHandler:
         cluster: IPv4Network,
         node_prefix: int,
         *,
-        windows_rows: WindowsRows | None = None,
         on_settled: Settled | None = None,
     ) -> None:
         self._nodes = nodes
         self._cluster = cluster
         self._prefix = node_prefix
-        self._windows_rows = windows_rows
         self._on_settled = on_settled
         self._chosen: dict[str, IPv4Network] = {}  # given in transactions that are not known to be done
         self._wished: dict[str, IPv4Network] = {}  # by the last wish
@@ -93,12 +89,6 @@ class NodeHandler:
         """Begin anew: what was chosen and not written is free again."""
         self._chosen.clear()
 
-    def nodes_changed(self, database: Database) -> list[Key]:
-        """A switch came or went: Windows nodes have rows that belong to every switch."""
-        if self._windows_rows is None:
-            return []
-        return [Key(KIND, "", node.name) for node in self._nodes.all() if node.windows]
-
     def wish(self, key: Key, database: Database) -> Wish:
         """The node's rows, none when it is gone for certain, hands off when it is not Kubernetes' or not known."""
         node = self._nodes.get(key.name)
@@ -116,7 +106,6 @@ class NodeHandler:
         self._wished[node.name] = subnet
         if node.windows and not _has_switch(node.name, database):
             rows = list(foreign_node_topology(node.name, subnet, {MARK: node.uid}))
-            rows += self._windows_rows(node, subnet, database) if self._windows_rows else ()
         else:
             rows = [_marked(row, node) for row in node_topology(router, Node(node.name, node.address, subnet))]
         return Wish(tuple(rows), unchanged=unchanged)

@@ -14,7 +14,7 @@ from ovn_k8s.core.pods import OWNER_PREFIX, Pod, pod_port
 from ovn_k8s.daemon.log import fields
 from ovn_k8s.kubernetes.informer import Informer
 
-from .handler import NOTHING, Wish
+from .handler import NOTHING, Handler, Wish
 from .workqueue import Key
 
 LOG = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ LOG = logging.getLogger(__name__)
 KIND = "pod"
 
 
-class PodHandler:
+class PodHandler(Handler):
     """Pods with a network of their own get a port on the switch of their node.
 
     `wired(pod, lease)` is called for each pod whose port is known to be in the database. `foreign(node)` tells of nodes
@@ -76,10 +76,6 @@ class PodHandler:
             # Before anybody new: pods that run but whose rows were lost.
             if pod.needs_port and pod.address and self._book.held(pod.key) is None:
                 self._book.adopt(pod.key, pod.sandbox_uid, pod.node, pod.address)
-
-    def nodes_changed(self, database: Database) -> list[Key]:
-        """Nothing: pods ask for the switch of their node by name."""
-        return []
 
     def switch_changed(self, name: str, database: Database) -> bool:
         """Take over what the database says about a node's switch; True when pods of the node are affected."""

@@ -31,7 +31,7 @@ from ovn_k8s.core.rows import Ref, Row
 from ovn_k8s.kubernetes.informer import Informer
 
 from . import pods as pod_handling
-from .handler import NOTHING, Wish
+from .handler import NOTHING, Handler, Wish
 from .workqueue import Key
 
 POLICY = "policy"
@@ -75,7 +75,7 @@ class Policies:
 
     def handlers(self) -> tuple[PolicyHandler, PeersHandler, NodePortsHandler, NamespaceHandler]:
         """One for each kind of key."""
-        return PolicyHandler(self), PeersHandler(self), NodePortsHandler(self), NamespaceHandler(self)
+        return PolicyHandler(self), PeersHandler(self), NodePortsHandler(self), NamespaceHandler()
 
     def prepare(self) -> None:
         """Begin anew from the caches."""
@@ -174,7 +174,7 @@ def _keys(affected: Affected) -> Iterator[Key]:
         yield key_of(peers_owner(peers))
 
 
-class PolicyHandler:
+class PolicyHandler(Handler):
     """A policy's port group, ACLs, and the addresses behind its named ports."""
 
     kind = POLICY
@@ -190,10 +190,6 @@ class PolicyHandler:
         """Build the index, for the other handlers as well."""
         self._policies.prepare()
 
-    def nodes_changed(self, database: Database) -> list[Key]:
-        """Nothing: pods bring their policies along."""
-        return []
-
     def wish(self, key: Key, database: Database) -> Wish:
         """The policy's rows, as the index has it."""
         index = self._policies.index
@@ -205,11 +201,8 @@ class PolicyHandler:
         rows = policy_rows(policy, ports, index.resolver(policy), index.logging(policy.namespace))
         return Wish(rows, waits_for="; ".join(policy.unread))
 
-    def settled(self, key: Key) -> None:
-        """Nothing is kept here."""
 
-
-class PeersHandler:
+class PeersHandler(Handler):
     """The address set of peers, shared by all policies that name the same."""
 
     kind = PEERS
@@ -221,24 +214,14 @@ class PeersHandler:
         """All peers that some policy names."""
         return (key_of(peers_owner(peers)) for peers in self._policies.index.peers())
 
-    def prepare(self, database: Database) -> None:
-        """Nothing: the index is built already."""
-
-    def nodes_changed(self, database: Database) -> list[Key]:
-        """Nothing."""
-        return []
-
     def wish(self, key: Key, database: Database) -> Wish:
         """The addresses, as long as some policy names the peers."""
         index = self._policies.index
         peers: Peers | None = index.peers_by_id(key.name)
         return Wish((peers_row(peers, index.addresses(peers)),)) if peers is not None else NOTHING
 
-    def settled(self, key: Key) -> None:
-        """Nothing is kept."""
 
-
-class NodePortsHandler:
+class NodePortsHandler(Handler):
     """What a node's switch lets through whatever policies say; and what policies share while there are any."""
 
     kind = NODES
@@ -249,9 +232,6 @@ class NodePortsHandler:
     def everything(self) -> Iterator[Key]:
         """The one key."""
         yield NODES_KEY
-
-    def prepare(self, database: Database) -> None:
-        """Nothing is kept."""
 
     def nodes_changed(self, database: Database) -> list[Key]:
         """A node may have come, or its address changed."""
@@ -282,32 +262,12 @@ class NodePortsHandler:
             rows += [nodes_row(ports), *meter_rows()]
         return Wish(tuple(rows))
 
-    def settled(self, key: Key) -> None:
-        """Nothing is kept."""
 
-
-class NamespaceHandler:
+class NamespaceHandler(Handler):
     """Namespaces have no rows; their labels decide about peers, their annotation about logging."""
 
     kind = NAMESPACE
 
-    def __init__(self, policies: Policies) -> None:
-        self._policies = policies
-
-    def everything(self) -> Iterator[Key]:
-        """None: the index begins with all of them."""
-        return iter(())
-
-    def prepare(self, database: Database) -> None:
-        """Nothing: the index is built already."""
-
-    def nodes_changed(self, database: Database) -> list[Key]:
-        """Nothing."""
-        return []
-
     def wish(self, key: Key, database: Database) -> Wish:
         """Nothing."""
         return NOTHING
-
-    def settled(self, key: Key) -> None:
-        """Nothing is kept here."""

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 
 from ovn_k8s.core.database import Database
 from ovn_k8s.core.service_rows import (
-    OWNER_PREFIX,
     Surroundings,
     is_outside,
     knows_affinity,
@@ -21,7 +20,7 @@ from ovn_k8s.core.topology import LOAD_BALANCER_GROUP
 from ovn_k8s.daemon.log import fields
 from ovn_k8s.kubernetes.informer import Informer
 
-from .handler import NOTHING, Wish
+from .handler import NOTHING, Handler, Wish
 from .workqueue import Key
 
 LOG = logging.getLogger(__name__)
@@ -29,7 +28,7 @@ LOG = logging.getLogger(__name__)
 KIND = "service"
 
 
-class ServiceHandler:
+class ServiceHandler(Handler):
     """Services with cluster addresses. `slices` is indexed by namespace and name of the service.
 
     Of several that claim one external address and port the oldest has it. `again` is given those that have to be looked
@@ -97,9 +96,6 @@ class ServiceHandler:
             )
         return Wish(rows, refused="; ".join(_refusal(*claim, owner) for claim, owner in sorted(taken.items())))
 
-    def settled(self, key: Key) -> None:
-        """Nothing more is kept in memory."""
-
     def _claim(self, key: tuple[str, str], claims: frozenset[Claim]) -> set[tuple[str, str]]:
         """Note what a service claims; the others to which the difference matters."""
         before = self._claims.get(key, frozenset())
@@ -140,11 +136,3 @@ def _refusal(address: str, protocol: str, port: int, owner: tuple[str, str]) -> 
 def service_of(part: EndpointSlice) -> tuple[str, str] | None:
     """The index of endpoint slices: namespace and name of the service that one belongs to."""
     return (part.namespace, part.service) if part.service else None
-
-
-def service_key(owner: str) -> tuple[str, str] | None:
-    """Namespace and name of the service that owns a row, or None when no service does."""
-    if not owner.startswith(OWNER_PREFIX):
-        return None
-    namespace, _, name = owner.removeprefix(OWNER_PREFIX).partition("/")
-    return (namespace, name) if namespace and name else None

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 from ovn_k8s.core.changes import Change, Delete, Insert, Update
 from ovn_k8s.core.database import Database, row_owner
@@ -27,9 +26,10 @@ from .events import ADDRESS_REFUSED, NO_PORT, EventRecorder
 from .fence import READ, Fence
 from .handler import Handler, Wish
 from .leadership import Leadership
+from .news import NOTES, PORT, SWITCH, News
 from .pods import PodHandler
 from .policies import KINDS, Policies
-from .workqueue import UNSCOPED, Key, WorkQueue
+from .workqueue import Key, WorkQueue
 
 LOG = logging.getLogger(__name__)
 
@@ -43,13 +43,6 @@ STANDBY_S = 0.1
 
 RESYNC = Key("resync", "", "")
 RESYNCED = Key("resynced", "", "")
-SWITCH = "switch"
-PORT = "port"
-SURROUNDINGS = "surroundings"
-OF_SWITCHES = ("name", "other_config", "external_ids", "load_balancer_group")
-"""What the owner of a switch looks after; ports and load balancers come and go with their own owners."""
-OF_ROUTERS = ("name", "ports", "static_routes", "nat", "options", "external_ids")
-"""The same of a router."""
 
 
 class NotLeading(Exception):
@@ -103,11 +96,11 @@ class Writer:
         self._policies = policies
         handlers: tuple[Handler, ...] = (pods, *others, *(policies.handlers() if policies else ()))
         self._handlers: dict[str, Handler] = {handler.kind: handler for handler in handlers}
-        self._busy: dict[str, int] = {}  # owners of a transaction under way: how often the server told of them
         self._complete = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self.waiting: dict[Key, str] = {}
+        self._news = News(queue, self._handlers, self.waiting)
         self.resynced = threading.Event()
         self.beat = time.monotonic()
         self.figures = Figures()
@@ -133,58 +126,16 @@ class Writer:
         self._queue.add(RESYNC)
 
     def database_changed(self, changes: Sequence[RowChange]) -> None:
-        """For `Replica.on_change`: rows that somebody else has changed are looked at again. Must be quick.
-
-        The server tells of a transaction once, so the first news of what a transaction of ours is about is that one's.
-        """
-        echoed: set[str] = set()
-        for change in changes:
-            old, new = change.old or {}, change.new or {}
-            if change.table == "Logical_Switch":
-                if old.get("name") != new.get("name") or old.get("other_config") != new.get("other_config"):
-                    self._queue.add(Key(SWITCH, "", new.get("name") or old.get("name", "")))
-                self._members_lost(old, new)
-                if any(old.get(column) != new.get(column) for column in OF_SWITCHES):
-                    self._owned_row_changed({row_owner(old), row_owner(new)}, echoed)
-            elif change.table == "Load_Balancer_Group":
-                self._group_changed(change)
-            elif change.table == "Logical_Router":
-                self._members_lost(old, new)
-                if any(old.get(column) != new.get(column) for column in OF_ROUTERS):
-                    self._owned_row_changed({row_owner(old), row_owner(new)}, echoed)
-                    self._queue.add(Key(SURROUNDINGS, "", ""))
-            else:
-                owners = {row_owner(old), row_owner(new)}
-                self._owned_row_changed(owners, echoed)
-                if change.table == "Logical_Router_Static_Route":
-                    self._queue.add(Key(SURROUNDINGS, "", ""))
-                elif change.table == "Logical_Switch_Port":
-                    self._port_changed(old, new)
-        for owner in echoed:
-            self._busy[owner] += 1
-
-    def _port_changed(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-        """The addresses of ports that are no pod's are not for pods."""
-        matter = ("name", "addresses", "external_ids")
-        if any(old.get(column) != new.get(column) for column in matter):
-            for columns in (old, new):
-                if columns and not self._is_pods(row_owner(columns)):
-                    self._queue.add(Key(PORT, "", columns.get("name", "")))
-
-    def _owned_row_changed(self, owners: Iterable[str], echoed: set[str]) -> None:
-        for owner in owners:
-            key = self._key(owner)
-            if owner in self._busy:
-                echoed.add(owner)
-            elif key is not None:
-                self._queue.add(key)
+        """For `Replica.on_change`: rows that somebody else has changed are looked at again. Must be quick."""
+        self._news.tell(changes, self._replica.database)
 
     def pending(self) -> list[Key]:
         """Every key that a resync looks at: what the API has, policies first, and what the database has of ours."""
         handlers = sorted(self._handlers.values(), key=lambda handler: handler.kind not in KINDS)
         # In order: what belongs to one namespace shares its policies, and a batch should have to do with few of them.
         keys = {key: None for handler in handlers for key in sorted(handler.everything())}
-        keys.update((key, None) for owner in self._replica.database.owners() if (key := self._key(owner)) is not None)
+        owners = self._replica.database.owners()
+        keys.update((key, None) for owner in owners if (key := self._news.key_of(owner)) is not None)
         return list(keys)
 
     def propose(self) -> Plan:
@@ -260,7 +211,7 @@ class Writer:
             del batch[RESYNC]  # only now: when it fails it has to come again, as without it nothing is done
         if not self._complete:
             return
-        for key in [key for key in batch if key.kind in (SWITCH, PORT, SURROUNDINGS)]:
+        for key in [key for key in batch if key.kind in NOTES]:
             del batch[key]
             self._note(key)
         objects = {key: arrived for key, arrived in batch.items() if key != RESYNCED}
@@ -335,7 +286,7 @@ class Writer:
                 wishes = self._wishes(batch)
                 planned = self._plan(wishes)
                 if planned:
-                    self._busy = {str(key): 0 for key in wishes}
+                    self._news.expect(wishes)
             try:
                 if planned:
                     self._send(planned)
@@ -350,7 +301,7 @@ class Writer:
                 raise
             finally:
                 with self._replica.lock:
-                    echoes, self._busy = self._busy, {}
+                    heard = self._news.heard()
         now = time.monotonic()
         earliest = min(batch.values())
         summary = self._summary(planned, wishes)
@@ -363,7 +314,7 @@ class Writer:
                 LOG.info("%s", ", ".join(words), extra=fields(object=key, ms=f"{took * 1000:.1f}"))
         for key, wish in wishes.items():
             self._settle(key, wish)
-            if echoes.get(str(key), 0) > (key in summary):
+            if heard.get(str(key), 0) > (key in summary):
                 self._queue.add(key)  # somebody else has changed it meanwhile
 
     def _wishes(self, batch: Collection[Key]) -> dict[Key, Wish]:
@@ -446,39 +397,8 @@ class Writer:
 
     def _changed(self, change: Change, owners: Mapping[tuple[str, str], Key]) -> Key | None:
         if isinstance(change, Delete):
-            return self._key(row_owner(change.columns))
+            return self._news.key_of(row_owner(change.columns))
         return owners.get((change.table.name, change.name))
-
-    def _key(self, owner: str) -> Key | None:
-        """The key that an owner stands for; None when it is none of our kinds."""
-        kind, _, rest = owner.partition("/")
-        namespace, _, name = rest.partition("/")
-        if kind in UNSCOPED:
-            namespace, name = "", rest
-        complete = name and (namespace or kind in UNSCOPED)
-        return Key(kind, namespace, name) if kind in self._handlers and complete else None
-
-    def _is_pods(self, owner: str) -> bool:
-        key = self._key(owner)
-        return key is not None and key.kind == self._pods.kind
-
-    def _group_changed(self, change: RowChange) -> None:
-        """A group that came lets services in; one that lost members may have to get them back."""
-        if change.old is None:
-            for key in [key for key in list(self.waiting) if key.kind != self._pods.kind]:
-                self._queue.add(key)
-            return
-        self._members_lost(change.old, change.new or {})
-
-    def _members_lost(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-        before = old.get("load_balancer", frozenset())
-        after = new.get("load_balancer", frozenset())
-        if len(after) < len(before):
-            for uuid in before - after:
-                row = self._replica.database.get("Load_Balancer", uuid)
-                owner = self._key(row.owner) if row else None
-                if owner is not None:
-                    self._queue.add(owner)
 
 
 def _words(change: Change) -> str:

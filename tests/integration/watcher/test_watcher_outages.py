@@ -233,8 +233,9 @@ def test_a_transaction_that_the_database_aborts(wired: Wired, guard: Guard) -> N
             ]
         )
     before = wired.database.sent
-    create(world, *names)
+    create(world, "p0")
     until(lambda: wired.database.sent > before + 200, "a transaction is sent", 4)  # later it asks whether all is well
+    create(world, *names[1:])
     wired.database.let_go()
     wait_for(world, "first", *names[1:])
     aborted = [

@@ -202,7 +202,7 @@ def test_addresses_of_ports_of_others_are_not_for_pods_as_long_as_they_have_them
     for name in ("p0", "p1"):
         world.objects.pod(name)
         wait_for(world, *(["p0"] if name == "p0" else ["p0", "p1"]))
-    assert sorted(world.nb.addresses().values()) == ["10.244.1.4", "10.244.1.6"]
+    assert not {"10.244.1.3", "10.244.1.5"} & set(world.nb.addresses().values())
     port(["0a:58:0a:f4:01:05 10.244.1.5"])
     in_use(3)
     with world.nb.client() as client:
