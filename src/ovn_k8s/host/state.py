@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ovn_k8s.netlink import host_stack
-from ovn_k8s.netlink.links import RT_SCOPE_HOST, RTPROT_KERNEL, Link, Netlink, Route
+from ovn_k8s.netlink.links import RT_SCOPE_LINK, RTPROT_KERNEL, Link, Netlink, Route
 
 from .errors import HostError
 
@@ -28,7 +28,10 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class InterfaceFacts:
-    """What an interface has: addresses, the routes through it that the kernel does not add by itself, settings."""
+    """What an interface has: addresses, the routes through it that the kernel does not add by itself, settings.
+
+    Link-local addresses are left aside: daemons give them to an interface that has lost its own to the bridge.
+    """
 
     addresses: tuple[IPv4Interface, ...] = ()
     routes: tuple[Route, ...] = ()
@@ -39,7 +42,7 @@ class InterfaceFacts:
     @classmethod
     def read(cls, handle: Netlink, link: Link) -> InterfaceFacts:
         """From the kernel."""
-        addresses = [address.interface for address in handle.addresses(link) if address.scope < RT_SCOPE_HOST]
+        addresses = [address.interface for address in handle.addresses(link) if address.scope < RT_SCOPE_LINK]
         routes = [route for _, route in handle.routes(link) if route.protocol != RTPROT_KERNEL]
         return cls(tuple(addresses), tuple(routes), link.mtu, link.up, host_stack.read(link.name))
 

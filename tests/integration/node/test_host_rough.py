@@ -45,3 +45,14 @@ def test_a_next_hop_that_only_another_route_leads_to(rough: Node) -> None:
         assert "default via 192.0.2.1" in listed, command
         assert "192.0.2.1 scope link" in listed, command
     assert overlay(rough, "apply") == []
+
+
+def test_a_link_local_address_that_comes_later_is_not_what_the_interface_had(rough: Node) -> None:
+    """As daemons for zero configuration give one to an interface without address."""
+    rough.enter("ip", "address", "replace", "198.51.100.9/32", "dev", "eth0")
+    overlay(rough, "apply")
+    rough.enter("ip", "address", "add", "169.254.7.7/16", "dev", "eth0", "scope", "link")
+    overlay(rough, "apply")
+    assert "198.51.100.9/32" in addresses(rough, "br-phy")
+    overlay(rough, "remove")
+    assert "198.51.100.9/32" in addresses(rough, "eth0")
