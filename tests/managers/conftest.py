@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: the ovn_k8s.cluster authors
-"""Makes the collection and the lab importable. These tests take minutes each: only `make network-managers` runs them."""
+"""Makes the collection and the lab importable. The tests take minutes each: only `make network-managers` runs them."""
 
 from __future__ import annotations
 

@@ -161,3 +161,10 @@ def test_onto_the_bridge_and_back(machine: TrialMachine, case: Case) -> None:
     assert machine.picture(NIC) == before
     machine.reboot()
     machine.await_picture(NIC, before, "back and rebooted")
+
+    machine.overlay("nics-to-bridge", NIC, "--confirm-within", "6")
+    eventually(lambda: machine.overlay("uplink", "status", NIC)["phase"] == "undone", 60, "undone by itself")
+    machine.await_picture(NIC, before, "undone")
+    if case.leased:
+        internet.await_renewal(address)
+    assert internet.reaches(address)

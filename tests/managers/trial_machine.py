@@ -129,7 +129,9 @@ class TrialMachine:
         self.internet = internet
         (folder / "state").mkdir()
         given = Settings.from_environment()
-        self.settings = dataclasses.replace(given, name=f"managers-{release}", state=folder / "state", release=release)
+        self.settings = dataclasses.replace(
+            given, name=f"{given.name}-managers-{release}", state=folder / "state", release=release
+        )
         self.folder = self.settings.node(MACHINE.name)
         keys.ensure(self.settings)
         disk.ensure(self.settings, MACHINE, trial_root(self.settings))

@@ -265,6 +265,15 @@ def test_networkmanager_manages_the_bridge_and_not_the_nic(tmp_path: Path, monke
     assert (device["match-device"], device["managed"]) == ("interface-name:brens4", "1")
 
 
+def test_networkmanager_forgets_the_profile_before_the_bridge_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It made a tap device of this name once Open vSwitch had removed its own, and the NIC could not come back."""
+    said: list[tuple[str, ...]] = []
+    monkeypatch.setattr(networkmanager, "command", lambda *words: said.append(words) or "")
+    record = Record("ens4", "brens4", "netdev", "networkmanager", MOVING, 30.0, FACTS, {}, {})
+    networkmanager.NetworkManager().abandon(record)
+    assert said[-1] == ("nmcli", "connection", "delete", "ovn-k8s-brens4")
+
+
 def test_networkmanager_members_of_bonds_are_refused() -> None:
     with pytest.raises(UplinkError, match="ens4 is part of bond0"):
         networkmanager.for_bridge(NETWORK_MANAGER.replace("permissions=", "master=bond0"), "ens4", "brens4", {}, FACTS)

@@ -88,6 +88,8 @@ class NetworkManager:
 
     def abandon(self, record: Record) -> None:
         command("nmcli", "device", "set", record.bridge, "managed", "no")
+        # By a profile that it has, it makes a tap device of its own once Open vSwitch has removed the bridge.
+        command("nmcli", "connection", "delete", f"ovn-k8s-{record.bridge}")
 
     def restore(self, record: Record) -> None:
         restore_files(record.before)
