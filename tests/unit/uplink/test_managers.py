@@ -105,7 +105,7 @@ def test_network_is_online_with_the_bridge_in_place_of_the_nic() -> None:
     text = f"[Service]\nExecStart=\nExecStart={program} -i eth0:degraded -i eth01:degraded\n"
     text += f"ExecStart={program} --any --dns -o routable -i eth01 -i eth0\n"
     made = networkd.online_with(text, "eth0", "breth0").splitlines()
-    assert made[3:] == [
+    assert made[2:] == [
         f"ExecStart={program} -i breth0:degraded -i eth01:degraded",
         f"ExecStart={program} --any --dns -o routable -i eth01 -i breth0",
     ]

@@ -19,7 +19,7 @@ from .manager import SETTLE_SECONDS, command, within
 
 FOLDER = Path("/etc/systemd/network")
 ONLINE = Path("/etc/systemd/system/systemd-networkd-wait-online.service.d")
-NETPLAN_ONLINE = Path("/run/systemd/system") / ONLINE.name
+NETPLAN_ONLINE = Path("/run/systemd/system") / ONLINE.name / "10-netplan.conf"
 """Where netplan says, at each boot, which interfaces network-online.target has to wait for."""
 STATE = Path("/run/systemd/netif")
 _MARK = "# Written by ovn-k8s-overlay nics-to-bridge; bridge-to-nics removes it."
@@ -83,10 +83,11 @@ class Networkd:
         sources = [state["NETWORK_FILE"], *filter(None, state.get("NETWORK_FILE_DROPINS", "").strip('"').split(":"))]
         text = "\n".join(Path(source).read_text("utf-8") for source in sources)
         client = _state("leases", nic.index).get("CLIENTID", "")
-        online = {}
-        if self.name == "netplan" and (NETPLAN_ONLINE / "10-netplan.conf").is_file():
-            text_online = (NETPLAN_ONLINE / "10-netplan.conf").read_text("utf-8")
-            online[str(ONLINE / f"90-ovn-k8s-{nic.name}.conf")] = online_with(text_online, nic.name, bridge)
+        online: dict[str, str] = {}
+        if self.name == "netplan" and NETPLAN_ONLINE.is_file():
+            awaited = NETPLAN_ONLINE.read_text("utf-8")
+            if (instead := online_with(awaited, nic.name, bridge)) != awaited:
+                online[str(ONLINE / f"90-ovn-k8s-{nic.name}.conf")] = f"{_MARK}\n{instead}"
         return {
             **online,
             str(FOLDER / f"00-ovn-k8s-{nic.name}.network"): _BARE.format(mark=_MARK, nic=nic.name),
@@ -151,7 +152,7 @@ def for_bridge(text: str, nic: str, bridge: str, client: str) -> str:
 def online_with(text: str, nic: str, bridge: str) -> str:
     """netplan's drop-in that waits for its interfaces by name, with the bridge in place of the NIC, which gets no
     address any more: each boot would wait for it for two minutes."""
-    return f"{_MARK}\n" + re.sub(rf"(?<= -i ){re.escape(nic)}(?=[:\s]|$)", bridge, text)
+    return re.sub(rf"(?<= -i ){re.escape(nic)}(?=[:\s]|$)", bridge, text)
 
 
 def _identity(client: str) -> Iterator[tuple[str, str]]:
