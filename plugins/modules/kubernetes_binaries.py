@@ -114,14 +114,12 @@ from ansible_collections.ovn_k8s.cluster.plugins.module_utils.kubernetes.digests
 
 
 def put_in_place(staged: Path, target: Path, saved: Path, record: DigestRecord, digest: str) -> None:
-    """Move a verified file to its place; a foreign file that is there goes to `saved` first."""
+    """Move a verified file to its place; a foreign file that is there goes to `saved` before it is said to be ours."""
     path = str(target)
     if target.exists() and not record.is_ours(path):
         saved.parent.mkdir(parents=True, exist_ok=True)
-        record.replaced[path] = str(saved)
-        record.announce(path)
-        record.save()
         shutil.copy2(target, saved)
+        record.replaced[path] = str(saved)
     record.announce(path)
     record.save()
     os.chown(staged, 0, 0)
@@ -182,19 +180,24 @@ def absent(module: AnsibleModule, record: DigestRecord) -> dict[str, Any]:
                 kept.append(path)
             continue
         removed.append(path)
+    # Also those that a reset which was cut off has only removed.
+    restored = {
+        path: saved
+        for path, saved in record.replaced.items()
+        if Path(saved).exists() and (path in removed or not Path(path).exists())
+    }
     if not module.check_mode:
         for path in removed:
             Path(path).unlink()
-            saved = record.replaced.get(path)
-            if saved and Path(saved).exists():
-                shutil.move(saved, path)
+        for path, saved in restored.items():
+            shutil.move(saved, path)
         for path in list(record.files):
             record.forget(path)
         record.save()
         for folder in (record.path.parent / "replaced", record.path.parent):
             with contextlib.suppress(OSError):
                 folder.rmdir()
-    return {"changed": bool(removed), "removed": removed, "kept": kept}
+    return {"changed": bool(removed or restored), "removed": removed, "kept": kept}
 
 
 def main() -> None:

@@ -163,6 +163,16 @@ def test_reset_leaves_what_others_have_changed_since(machine: Machine) -> None:
     assert (machine.bin / "kubelet").read_bytes() == b"hand-made"
 
 
+def test_a_reset_that_was_cut_off_still_puts_back_what_was_there_before(machine: Machine) -> None:
+    (machine.bin / "ctr").write_bytes(b"somebody else's")
+    machine.offer(ctr=b"ctr 1")
+    machine.install("ctr")
+    (machine.bin / "ctr").unlink()
+    assert "changed=1" in machine.play(state="absent").stdout
+    assert (machine.bin / "ctr").read_bytes() == b"somebody else's"
+    assert not machine.record.parent.exists()
+
+
 def test_a_wrong_file_replaces_nothing(machine: Machine) -> None:
     machine.offer(kubelet=b"kubelet 1")
     machine.install("kubelet")
