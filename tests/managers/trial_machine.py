@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -181,12 +183,13 @@ class TrialMachine:
         groups = cgroups.make(self.settings, MACHINE.name)
         cgroups.empty(groups)
         self.internet.plug()
+        self.leader = 0
         command = processes.enter(groups, _inside("trial", supervisor.nspawn(self.settings, MACHINE)))
         with (self.folder / "console.log").open("a") as stream:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, env=supervisor._environment()
             )
-        eventually(self._find_leader, 20, "the machine starts")
+        eventually(self._find_leader, 60, "the machine starts")
         eventually(self._booted, 90, "the machine boots")
 
     def _booted(self) -> bool:
@@ -214,7 +217,7 @@ class TrialMachine:
     def power_off(self) -> None:
         """Without a good-bye."""
         if self._process and self._process.poll() is None:
-            subprocess.run(["kill", "-9", str(self.leader)], check=False)
+            os.kill(self.leader or self._process.pid, signal.SIGKILL)
             self._process.wait(20)
         mounts.remove(Path(f"/run/systemd/nspawn/propagate/{self.settings.namespace(MACHINE.name)}"))
         for group in cgroups.lab_groups(self.settings):
