@@ -29,7 +29,7 @@ class Hosted:
     """The service `demo`."""
 
     def __init__(self, windows: Windows) -> None:
-        self._machine = windows.machine
+        self._windows, self._machine = windows, windows.machine
         self.folder = windows.machine.path(FOLDER)
         self.folder.mkdir(parents=True, exist_ok=True)
         for file in self.folder.iterdir():
@@ -42,6 +42,9 @@ class Hosted:
 
     def sc(self, verb: str, *more: str) -> str:
         return self._machine.run("sc", verb, "demo", *more, seconds=180).stdout
+
+    def start(self) -> None:
+        self._windows.start_service("demo")
 
     @property
     def alive(self) -> Path:
@@ -86,7 +89,7 @@ def hosted(windows: Windows) -> Iterator[Hosted]:
 
 
 def test_a_console_program_runs_as_long_as_its_service(hosted: Hosted) -> None:
-    hosted.sc("start")
+    hosted.start()
     hosted.wait("it does not run", lambda: "RUNNING" in hosted.sc("query") and hosted.alive.exists())
     assert hosted.log().splitlines() == ["began two words"]
     assert not hosted.dead()
@@ -94,12 +97,12 @@ def test_a_console_program_runs_as_long_as_its_service(hosted: Hosted) -> None:
     hosted.wait("it does not stop", lambda: "STOPPED" in hosted.sc("query"))
     assert hosted.dead()
 
-    hosted.sc("start")
+    hosted.start()
     hosted.wait("it does not run again", lambda: hosted.log().count("began two words") == 2 and not hosted.dead())
     hosted.kill()
     hosted.wait("it outlives its service", hosted.dead)
 
-    hosted.sc("start")
+    hosted.start()
     hosted.wait("it does not run after that", lambda: hosted.log().count("began two words") == 3)
     (hosted.folder / "end").touch()
     hosted.wait("the service does not end with it", lambda: "STOPPED" in hosted.sc("query"))

@@ -80,7 +80,7 @@ class Node:
         return self.windows.machine.events.read_text()
 
     def start(self) -> None:
-        said = self.sc("start")
+        said = self.windows.start_service("ovn-k8s")
         self.wait(f"the networks are not made; sc said: {said}", lambda: self.networks() == NETWORKS)
         self.wait("CNI is not served", lambda: self.cni("STATUS", "")[0] == 0)
 

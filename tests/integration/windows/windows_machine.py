@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,15 @@ class Windows:
         answer: dict[str, Any] = json.loads(done.stdout)
         assert (done.returncode == 0) == answer["ok"]
         return answer
+
+    def start_service(self, name: str) -> str:
+        """Have a service started; what `sc.exe` said. Wine's service control manager refuses while it is busy."""
+        for _ in range(10):
+            done = self.machine.run("sc", "start", name, seconds=180)
+            if done.returncode == 0:
+                break
+            time.sleep(1)
+        return f"{done.returncode} {done.stdout}{done.stderr}"
 
     def script(self, text: str, seconds: float = 60.0) -> Any:
         """Run a script in the bundle's Python; what it prints is JSON."""
