@@ -284,6 +284,8 @@ class TrialMachine:
                 destination = str(route["dst"])
                 if destination.startswith(("fe80", "ff00")) or route.get("table") == "local":
                     continue
+                if route.get("protocol") == "kernel":
+                    route.pop("metric", None)  # systemd-networkd 252 forgets it when it is restarted, on any interface
                 kept = {k: v for k, v in route.items() if k not in ("dev", "expires", "flags", "pref")}
                 routes.append(json.dumps(kept, sort_keys=True))
         return {
