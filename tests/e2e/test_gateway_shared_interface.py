@@ -418,7 +418,7 @@ def test_a_power_cut_before_the_confirmation(outward: Lab) -> None:
     within(BACK_AFTER_REBOOT_S, lambda: seen_outside(outward) == FIRST, "as before the move: on the bridge")
     assert FIRST in outward.on("gw", "ip", "-4", "address", "show", "brext0")
     guard = outward.on("gw", "ls", "/etc/systemd/system/ovs-vswitchd.service.wants")
-    assert guard.split() == ["ovn-k8s-uplink.service"]
+    assert "ovn-k8s-uplink.service" in guard.split()
 
 
 def test_a_reboot(outward: Lab) -> None:
