@@ -23,11 +23,12 @@ CONNECTIONS = 500
 SERVICES, CHUNK = 10_000, 500
 SINK_PORT, BACKEND_PORT, NODE_PORT = 9100, 9101, 30080
 
+# More room than there are connections: a first packet that is dropped is another measurement (docs/services.md).
 SINK = """
 import socket,sys,threading
 def drain(c):
     while c.recv(1<<18): pass
-s=socket.create_server((sys.argv[1],int(sys.argv[2])),backlog=256)
+s=socket.create_server((sys.argv[1],int(sys.argv[2])),backlog=1024)
 while True: threading.Thread(target=drain,args=(s.accept()[0],),daemon=True).start()
 """
 SEND = """
