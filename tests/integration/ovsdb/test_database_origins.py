@@ -71,11 +71,11 @@ def play(folder: Path) -> list[dict[str, Any]]:
         )
     roles = collections_path() / "ansible_collections/ovn_k8s/cluster/roles"
     staying = {
-        "masters": "{{ [ovn_central_staying, kubernetes_etcd_staying_masters, overlay_staying_masters] | unique }}",
+        "masters": "{{ cluster_staying_masters }}",
         "etcd": "{{ kubernetes_etcd_staying | items2dict }}",
     }
     tasks += [
-        {"ansible.builtin.include_vars": f"{roles}/{role}/vars/main.yml"} for role in ("kubernetes_etcd", "overlay")
+        {"ansible.builtin.include_vars": f"{roles}/{role}/vars/main.yml"} for role in ("cluster", "kubernetes_etcd")
     ]
     tasks.append(
         {
@@ -154,6 +154,6 @@ def test_several_masters_do_not_become_one(answers: dict[str, Any]) -> None:
 def test_a_master_that_is_reset_alone_leaves_the_others(answers: dict[str, Any]) -> None:
     """The play has one host of three, as with `--limit`."""
     assert answers["staying"] == {
-        "masters": [["b", "c"]],
+        "masters": ["b", "c"],
         "etcd": {host: f"https://{ADDRESSES[host]}:2380" for host in "bc"},
     }
